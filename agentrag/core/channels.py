@@ -1,0 +1,55 @@
+"""Channels: the named, typed pieces of a run's state, and the ones that every graph knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agentrag.core.types import Citation, Message, Passage
+
+State = Mapping[str, Any]
+Merge = Literal["replace", "append_new"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """The declaration of a channel.
+
+    Attributes:
+        type: Python type of its values; lists are `list[...]`.
+        merge: What a write does: "replace" the value, or "append_new" list items that are not there yet.
+        max: Most items that a list channel holds; what is beyond is cut, last items first. None: no bound.
+        untrusted: Its text came from documents, tools or a model, so it may fill data holes of prompts only.
+        about: One line for the reference.
+    """
+
+    type: Any
+    merge: Merge = "replace"
+    max: int | None = None
+    untrusted: bool = False
+    about: str = ""
+
+
+STANDARD: Mapping[str, Channel] = {
+    "question": Channel(str, about="what the user asked"),
+    "history": Channel(list[Message], max=40, about="earlier turns of the conversation, oldest first"),
+    "standalone": Channel(str, untrusted=True, about="the question made self-contained"),
+    "passages": Channel(list[Passage], max=50, untrusted=True, about="retrieved passages, best first"),
+    "answer": Channel(str, untrusted=True, about="the answer"),
+    "confidence": Channel(float, about="mean token log-probability of the answer, <= 0"),
+    "citations": Channel(list[Citation], max=100, untrusted=True, about="verified evidence of the answer"),
+    "unsupported": Channel(list[str], max=100, untrusted=True, about="sentences of the answer that nothing supports"),
+    "abstained": Channel(bool, about="true when the documents do not answer the question"),
+}
+"""Channels with a fixed meaning in every graph. A graph's `channels:` adds others."""
+
+INPUT_TYPES: Mapping[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "list[str]": list[str],
+    "history": list[Message],
+}
+"""Type names that `inputs:` and `channels:` of a graph file may use."""

@@ -1,0 +1,127 @@
+"""Deps: the one way for a node to touch the world. Every call goes through the journal and is told to who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from agentrag.core.calls import CallKind, OutwardCall
+from agentrag.core.errors import UnknownNameError
+from agentrag.core.events import CallFinished, Event, Token
+from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher, Vectors
+from agentrag.core.prompts import Prompts
+from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
+
+T = TypeVar("T")
+
+_COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
+_PASSAGES: TypeAdapter[list[Passage]] = TypeAdapter(list[Passage])
+_ROWS: TypeAdapter[list[list[float]]] = TypeAdapter(list[list[float]])
+
+
+def _ignore(event: Event) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(frozen=True)
+class Deps:
+    """What a run may use, and from which step.
+
+    Attributes:
+        models: Chat models by slot.
+        collections: Collections by slot.
+        embedder: Embeds texts for nodes that compare them; None where nothing needs it.
+        prompts: Prompt files by name.
+        journal: Records outward calls and may answer them.
+        listen: Called with every event, in order, in the event loop; must not block.
+        run, step, node: Where in which run these deps are used.
+    """
+
+    models: Mapping[str, ChatModel]
+    collections: Mapping[str, Searcher]
+    prompts: Prompts
+    journal: Journal
+    embedder: Embedder | None = None
+    listen: Callable[[Event], None] = _ignore
+    run: str = ""
+    step: str = ""
+    node: str = ""
+    _ordinals: count[int] = field(default_factory=count, repr=False, compare=False)
+
+    def at(self, step: str, node: str) -> Deps:
+        """The same deps as used by one execution of one step."""
+        return replace(self, step=step, node=node, _ordinals=count())
+
+    async def chat(self, slot: str, request: ChatRequest, stream_to: str | None = None) -> Completion:
+        """Ask the model of a slot; with `stream_to` its text is told piece by piece as a draft of that channel.
+
+        Raises:
+            ModelError: The call failed.
+            UnknownNameError: No model fills the slot.
+        """
+        model = _pick("model slot", self.models, slot)
+
+        async def work() -> Completion:
+            on_text = None if stream_to is None else lambda text: self.listen(Token(self.step, stream_to, text))
+            return await model.complete(request, on_text)
+
+        call = self._call("chat", model.name, asdict(request), deterministic=request.temperature == 0.0)
+        return await self._made(call, work, _COMPLETION, lambda completion: completion.usage)
+
+    async def search(self, slot: str, request: SearchRequest) -> list[Passage]:
+        """Search the collection of a slot.
+
+        Raises:
+            StoreError: The collection cannot serve.
+            UnknownNameError: No collection fills the slot.
+        """
+        searcher = _pick("collection slot", self.collections, slot)
+        call = self._call("search", f"{searcher.name}@{searcher.version}", asdict(request))
+        return await self._made(call, lambda: searcher.search(request), _PASSAGES, lambda _: Usage(calls=1))
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts: float32 of shape (len(texts), dimensions), rows of length 1.
+
+        Raises:
+            UnknownNameError: The run has no embedder.
+        """
+        embedder = self.embedder
+        if embedder is None:
+            raise UnknownNameError("embedder", "default", ())
+
+        async def work() -> list[list[float]]:
+            rows: list[list[float]] = (await embedder.embed(texts)).tolist()
+            return rows
+
+        call = self._call("embed", embedder.name, {"texts": list(texts)})
+        rows = await self._made(call, work, _ROWS, lambda _: Usage(calls=1))
+        return np.asarray(rows, dtype=np.float32).reshape(len(texts), embedder.dimensions)
+
+    def _call(self, kind: CallKind, target: str, request: dict[str, Any], deterministic: bool = True) -> OutwardCall:
+        return OutwardCall(self.run, self.step, next(self._ordinals), kind, target, request, deterministic)
+
+    async def _made(
+        self,
+        call: OutwardCall,
+        work: Callable[[], Awaitable[T]],
+        codec: TypeAdapter[T],
+        usage_of: Callable[[T], Usage],
+    ) -> T:
+        begun = perf_counter()
+        result, reused = await self.journal.call(call, work, codec)
+        usage = Usage(reused=1) if reused else replace(usage_of(result), seconds=perf_counter() - begun)
+        self.listen(CallFinished(self.step, self.node, call.kind, call.target, usage))
+        return result
+
+
+def _pick(kind: str, table: Mapping[str, T], name: str) -> T:
+    try:
+        return table[name]
+    except KeyError:
+        raise UnknownNameError(kind, name, table) from None

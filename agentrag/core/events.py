@@ -1,0 +1,74 @@
+"""What a run tells while it runs. Everything that watches a run (terminal, ledger, page) sees these and only these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agentrag.core.types import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run began."""
+
+    run: str
+    graph: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A node is about to run. `step` is its path in the flow, `node` its name."""
+
+    step: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of streamed text, meant for `channel`. It is a draft: the channel's final value may differ."""
+
+    step: str
+    channel: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """An outward call ended well. `usage` is what it cost, zero calls where it was reused."""
+
+    step: str
+    node: str
+    kind: str
+    target: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceMade:
+    """A `choose` took the branch with this label: the text of its condition, or "otherwise"."""
+
+    step: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A node ended. `wrote` maps each channel it wrote to the value."""
+
+    step: str
+    node: str
+    wrote: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run ended well. `outputs` holds the graph's outputs, `usage` the cost per node."""
+
+    run: str
+    outputs: dict[str, Any]
+    usage: dict[str, Usage]
+
+
+Event = RunStarted | StepStarted | Token | CallFinished | ChoiceMade | StepFinished | RunFinished

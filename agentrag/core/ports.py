@@ -1,0 +1,131 @@
+"""What the inside asks of the outside, as Protocols. Each port has one conformance suite over all its back ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentrag.core.calls import OutwardCall
+from agentrag.core.types import ChatRequest, Completion, Metadata, Passage, SearchRequest
+
+Vectors = NDArray[np.float32]
+OnText = Callable[[str], None]
+T = TypeVar("T")
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """A model that answers a conversation."""
+
+    @property
+    def name(self) -> str:
+        """Stable identity for journals and tables, e.g. "llamacpp/qwen2.5-coder-1.5b-instruct"."""
+        ...
+
+    async def complete(self, request: ChatRequest, on_text: OnText | None = None) -> Completion:
+        """Answer `request`; with `on_text` the reply is streamed and each new piece of text is handed to it.
+
+        Raises:
+            ModelError: The call failed, after the retries that the client itself makes.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Free what the client holds. Calling it twice is allowed."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """Stable identity, including what changes the vectors; part of the vector cache's key."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of one vector."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return float32 of shape (len(texts), dimensions); every row has length 1."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Nearest neighbours by cosine over (id, vector, metadata)."""
+
+    def add(self, ids: Sequence[str], vectors: Vectors, metadatas: Sequence[Metadata]) -> None:
+        """Insert or replace. `vectors` has shape (len(ids), d) with rows of length 1."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove; unknown ids are ignored."""
+        ...
+
+    def search(self, vector: Vectors, k: int, where: Mapping[str, Any] | None = None) -> list[tuple[str, float]]:
+        """Return up to `k` (id, cosine in -1..1), best first, ties by id. `vector` has shape (d,)."""
+        ...
+
+    def ids(self) -> set[str]:
+        """All ids that the index can really find."""
+        ...
+
+    def close(self) -> None:
+        """Release files and locks. Calling it twice is allowed."""
+        ...
+
+
+class LexicalIndex(Protocol):
+    """BM25 over (id, text)."""
+
+    def build(self, ids: Sequence[str], texts: Sequence[str]) -> None:
+        """Replace the whole index."""
+        ...
+
+    def search(self, query: str, k: int, allowed: frozenset[str] | None = None) -> list[tuple[str, float]]:
+        """Return up to `k` (id, score > 0), best first, ties by id; `allowed` restricts the ids."""
+        ...
+
+
+class Searcher(Protocol):
+    """What fills a collection slot of a graph."""
+
+    @property
+    def name(self) -> str:
+        """Name of the collection."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the content or the embedder changes; part of the key under which searches are reused."""
+        ...
+
+    async def search(self, request: SearchRequest) -> list[Passage]:
+        """Return up to `request.k` passages, best first."""
+        ...
+
+
+class Codec(Protocol[T]):
+    """How a call's result becomes JSON text and comes back."""
+
+    def dump_json(self, value: T, /) -> bytes: ...
+
+    def validate_json(self, data: bytes, /) -> T: ...
+
+
+class Journal(Protocol):
+    """The record of every outward call of a run."""
+
+    async def call(self, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> tuple[T, bool]:
+        """Return the recorded result of an equal deterministic call, or do `work` and record it.
+
+        Returns:
+            The result, and whether it was reused.
+        """
+        ...

@@ -1,0 +1,26 @@
+"""Data that ships with the package: graphs, prompts, sample documents. A path always beats a shipped name."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+
+def shipped(kind: str) -> Traversable:
+    """The folder of shipped data of one kind: "graphs", "prompts" or "samples"."""
+    return files(f"agentrag.{kind}")
+
+
+def shipped_graphs() -> list[str]:
+    """Names of the graphs that come with the package, sorted."""
+    return sorted(item.name.removesuffix(".yaml") for item in shipped("graphs").iterdir() if item.name.endswith(".yaml"))
+
+
+def find_graph(name: str) -> Path | None:
+    """Path of a graph by file path or shipped name; None where there is neither."""
+    if (path := Path(name)).is_file():
+        return path
+    if name in shipped_graphs():
+        return Path(str(shipped("graphs") / f"{name}.yaml"))
+    return None

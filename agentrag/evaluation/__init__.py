@@ -1,0 +1,1 @@
+"""Data sets, halves, metrics with intervals, and the evaluation run."""

@@ -1,0 +1,1 @@
+"""The graph language: spec, loader with line numbers, checks, interpreter."""

@@ -1,0 +1,1 @@
+"""From files to passages: loaders, chunking, and the incremental pipeline."""

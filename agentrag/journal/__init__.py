@@ -1,0 +1,1 @@
+"""The record of every outward call: what it cost, and answers that need not be paid for twice."""

@@ -1,0 +1,1 @@
+"""Clients of chat models and embedders, the local runtime, and the catalogue of model files."""

@@ -1,0 +1,1 @@
+"""Stores, indexes, fusion and the collection that joins them."""
