@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
-from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter
 from agentrag.core.calls import CallKind, OutwardCall
 from agentrag.core.errors import UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
-from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher, Vectors
+from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Searcher, Vectors
 from agentrag.core.prompts import Prompts
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
 
@@ -22,11 +23,22 @@ T = TypeVar("T")
 
 _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
 _PASSAGES: TypeAdapter[list[Passage]] = TypeAdapter(list[Passage])
-_ROWS: TypeAdapter[list[list[float]]] = TypeAdapter(list[list[float]])
 
 
 def _ignore(event: Event) -> None:
     """Listen to nothing."""
+
+
+class _VectorCodec:
+    """Vectors as JSON: shape and base64 of little-endian float32, 2 kB per 384 dimensions."""
+
+    def dump_json(self, value: Vectors, /) -> bytes:
+        body = b64encode(np.ascontiguousarray(value, dtype="<f4").tobytes()).decode()
+        return json.dumps({"shape": value.shape, "float32": body}).encode()
+
+    def validate_json(self, data: bytes, /) -> Vectors:
+        stored = json.loads(data)
+        return np.frombuffer(b64decode(stored["float32"]), dtype="<f4").reshape(stored["shape"])
 
 
 @dataclass(frozen=True)
@@ -95,13 +107,8 @@ class Deps:
         if embedder is None:
             raise UnknownNameError("embedder", "default", ())
 
-        async def work() -> list[list[float]]:
-            rows: list[list[float]] = (await embedder.embed(texts)).tolist()
-            return rows
-
         call = self._call("embed", embedder.name, {"texts": list(texts)})
-        rows = await self._made(call, work, _ROWS, lambda _: Usage(calls=1))
-        return np.asarray(rows, dtype=np.float32).reshape(len(texts), embedder.dimensions)
+        return await self._made(call, lambda: embedder.embed(texts), _VectorCodec(), lambda _: Usage(calls=1))
 
     def _call(self, kind: CallKind, target: str, request: dict[str, Any], deterministic: bool = True) -> OutwardCall:
         return OutwardCall(self.run, self.step, next(self._ordinals), kind, target, request, deterministic)
@@ -110,14 +117,14 @@ class Deps:
         self,
         call: OutwardCall,
         work: Callable[[], Awaitable[T]],
-        codec: TypeAdapter[T],
+        codec: Codec[T],
         usage_of: Callable[[T], Usage],
     ) -> T:
-        begun = perf_counter()
-        result, reused = await self.journal.call(call, work, codec)
-        usage = Usage(reused=1) if reused else replace(usage_of(result), seconds=perf_counter() - begun)
-        self.listen(CallFinished(self.step, self.node, call.kind, call.target, usage))
-        return result
+        recorded = await self.journal.call(call, work, codec)
+        cost = replace(usage_of(recorded.value), seconds=recorded.seconds)
+        paid, saved = (Usage(reused=1), cost) if recorded.reused else (cost, Usage())
+        self.listen(CallFinished(self.step, self.node, call.kind, call.target, paid, saved))
+        return recorded.value
 
 
 def _pick(kind: str, table: Mapping[str, T], name: str) -> T:

@@ -35,13 +35,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class CallFinished:
-    """An outward call ended well. `usage` is what it cost, zero calls where it was reused."""
+    """An outward call ended well. `usage` is what it cost now; `saved` what it cost when it was made, where it was reused."""
 
     step: str
     node: str
     kind: str
     target: str
     usage: Usage
+    saved: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,20 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """A run ended well. `outputs` holds the graph's outputs, `usage` the cost per node."""
+    """A run ended well.
+
+    Attributes:
+        outputs: The graph's outputs by channel.
+        state: All channels.
+        usage: What each node cost now.
+        saved: What reused calls of each node had cost when they were made.
+    """
 
     run: str
     outputs: dict[str, Any]
+    state: dict[str, Any]
     usage: dict[str, Usage]
+    saved: dict[str, Usage]
 
 
 Event = RunStarted | StepStarted | Token | CallFinished | ChoiceMade | StepFinished | RunFinished

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,13 +120,31 @@ class Codec(Protocol[T]):
     def validate_json(self, data: bytes, /) -> T: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[T]):
+    """The result of an outward call.
+
+    Attributes:
+        value: What the call returned.
+        seconds: Wall time it took when it was made.
+        reused: It was answered from the record, and not made now.
+    """
+
+    value: T
+    seconds: float
+    reused: bool
+
+
 class Journal(Protocol):
     """The record of every outward call of a run."""
 
-    async def call(self, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> tuple[T, bool]:
+    async def call(self, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> Recorded[T]:
         """Return the recorded result of an equal deterministic call, or do `work` and record it.
 
-        Returns:
-            The result, and whether it was reused.
+        A call that raises leaves no record.
         """
+        ...
+
+    def close(self) -> None:
+        """Release files. Calling it twice is allowed."""
         ...
