@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentrag.core.types import Usage
@@ -42,7 +42,7 @@ class CallFinished:
     kind: str
     target: str
     usage: Usage
-    saved: Usage = Usage()
+    saved: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ class SqliteJournal:
 
     def _record(self, call: OutwardCall, response: bytes, seconds: float, *, reused: bool) -> None:
         request = json.dumps(call.request, ensure_ascii=False, sort_keys=True)
-        row = (call.run, call.step, call.ordinal, call.kind, call.target, call.key, call.deterministic)
-        row += (request, b"" if reused else response, seconds, datetime.now(UTC).isoformat(), reused)
+        place = (call.run, call.step, call.ordinal, call.kind, call.target, call.key, call.deterministic)
+        row = (*place, request, b"" if reused else response, seconds, datetime.now(UTC).isoformat(), reused)
         try:
             self._database.execute(f"INSERT INTO calls VALUES ({', '.join('?' * 12)})", row)
         except sqlite3.Error as error:

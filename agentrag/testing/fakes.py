@@ -89,7 +89,8 @@ class WordEmbedder:
             row[0] = 1e-3  # a text without words has a direction too
             for word in _WORD.findall(text.lower()):
                 row[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big") % self.dimensions] += 1.0
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
 
 
 class MemorySearcher:
@@ -123,9 +124,12 @@ def fake_deps(
     embedder: Embedder | None = None,
     events: list[Event] | None = None,
 ) -> Deps:
-    """Deps of fakes: `model` fills the slots `default`, `writer` and `gate` (or those of a mapping), `collection` the slot `docs`.
+    """Deps of fakes.
 
-    Every event is appended to `events`.
+    Args:
+        model: Fills the slots `default`, `writer` and `gate`; a mapping fills the slots it names.
+        collection: Fills the slot `docs`.
+        events: Every event is appended to it.
     """
     chat = model or ScriptedModel([])
     models = chat if isinstance(chat, Mapping) else dict.fromkeys(("default", "writer", "gate"), chat)
