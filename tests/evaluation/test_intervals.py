@@ -1,0 +1,42 @@
+from math import sqrt
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from agentrag.evaluation.intervals import Interval, interval
+
+
+def test_an_interval_agrees_with_that_of_scipy() -> None:
+    values = np.random.default_rng(7).normal(0.6, 0.2, 80).tolist()
+    own = interval(values)
+    other = bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, rng=1).confidence_interval
+    assert own.mean == pytest.approx(np.mean(values))
+    assert (own.low, own.high) == pytest.approx((other.low, other.high), abs=0.003)
+
+
+def test_equal_values_and_seed_give_equal_intervals_and_another_seed_another() -> None:
+    values = [0.0, 1.0, 1.0, 0.0, 1.0, 0.5, 0.25]
+    assert interval(values, 1) == interval(values, 1)
+    assert interval(list(np.random.default_rng(0).random(300)), 1) != interval(list(np.random.default_rng(0).random(300)), 2)
+
+
+def test_an_interval_narrows_with_the_square_root_of_the_number_of_values() -> None:
+    few, many = interval([0.0, 1.0] * 50), interval([0.0, 1.0] * 5_000)
+    assert (few.high - few.low) / (many.high - many.low) == pytest.approx(sqrt(100), rel=0.1)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_one_value_has_an_interval_of_width_zero(value: float) -> None:
+    assert interval([value]) == Interval(value, value, value)
+
+
+def test_equal_values_have_an_interval_that_holds_their_mean() -> None:
+    found = interval([0.1] * 7)
+    assert found.low <= found.mean <= found.high
+
+
+@pytest.mark.parametrize("values", [[], [float("nan"), 1.0], [float("inf")]], ids=["none", "nan", "inf"])
+def test_no_values_or_endless_ones_are_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="at least one number, and finite ones only"):
+        interval(values)
