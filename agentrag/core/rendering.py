@@ -16,17 +16,37 @@ def render(value: Any) -> str:
 
 @render.register
 def _list(value: list) -> str:  # type: ignore[type-arg]  # singledispatch takes bare classes only
-    """Lists: one item a paragraph; passages are numbered from 1 so that an answer can point at them."""
+    """Lists: one item a line; passages as `_numbered` writes them."""
     if value and isinstance(value[0], Passage):
-        return "\n\n".join(f"[{n}] {render(passage)}" for n, passage in enumerate(value, start=1))
+        return _numbered(value)
     return "\n".join(map(render, value))
+
+
+def _numbered(passages: list[Passage]) -> str:
+    """Number passages from 1, each with its title and headings on a line of its own, then its text.
+
+    Neighbouring slices of one passage share a number; what was left out between them shows as "...".
+    """
+    parts: list[str] = []
+    number = 0
+    for previous, passage in zip([None, *passages], passages, strict=False):
+        if previous is not None and (previous.collection, previous.id) == (passage.collection, passage.id):
+            parts[-1] += f" ... {passage.text}"
+        else:
+            number += 1
+            parts.append(f"[{number}] {_labelled(passage)}")
+    return "\n\n".join(parts)
+
+
+def _labelled(passage: Passage) -> str:
+    label = " > ".join(part for part in (passage.title, passage.heading) if part)
+    return f"{label}\n{passage.text}" if label else passage.text
 
 
 @render.register
 def _passage(value: Passage) -> str:
-    """A passage: title and heading on one line where there are any, then its text."""
-    label = " > ".join(part for part in (value.title, value.heading) if part)
-    return f"({label}) {value.text}" if label else value.text
+    """A passage alone: as in a list, without a number."""
+    return _labelled(value)
 
 
 @render.register

@@ -129,6 +129,7 @@ def fake_deps(
     Args:
         model: Fills the slots `default`, `writer` and `gate`; a mapping fills the slots it names.
         collection: Fills the slot `docs`.
+        embedder: For nodes that compare texts; a WordEmbedder where None.
         events: Every event is appended to it.
     """
     chat = model or ScriptedModel([])

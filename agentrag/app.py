@@ -1,0 +1,258 @@
+"""The façade of graphs, and the one place that turns settings into concrete back ends."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from agentrag.core.deps import Deps
+from agentrag.core.errors import UnknownNameError
+from agentrag.core.events import Event, RunFinished
+from agentrag.core.node import Node
+from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
+from agentrag.core.settings import Settings, load_settings
+from agentrag.core.types import Usage
+from agentrag.graph.draw import mermaid
+from agentrag.graph.loader import load_graph
+from agentrag.graph.python import FlowStep, spec_from_python
+from agentrag.graph.spec import GraphSpec
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+
+CollectionNames = Mapping[str, str | Sequence[str]]
+EVERY_SLOT = "*"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave. `result["answer"]` is the output of that name.
+
+    Attributes:
+        run: Id of the run.
+        outputs: The graph's outputs by channel.
+        state: All channels at the end.
+        usage: What each node cost, by node name.
+        saved: What calls that were answered from the journal had cost when they were made, by node name.
+        seconds: Wall time of the run.
+    """
+
+    run: str
+    outputs: Mapping[str, Any]
+    state: Mapping[str, Any]
+    usage: Mapping[str, Usage]
+    saved: Mapping[str, Usage]
+    seconds: float
+
+    def __getitem__(self, name: str) -> Any:
+        return self.outputs[name]
+
+
+class Graph:
+    """An agent: nodes and the flow between them, checked when it is made.
+
+    Args:
+        name: Lower-case words joined by "-".
+        nodes: Node settings by node name.
+        flow: Node names and `choose(...)` steps, in order.
+        inputs: Type names or declarations by channel, as in YAML: `{"question": "str"}`.
+        outputs: Channels that a run returns.
+        models: Binding names by slot.
+        channels: Declarations of channels that no node type brings.
+
+    Raises:
+        SpecError: The graph is wrong; `.problems` lists all that is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        nodes: Mapping[str, Node],
+        flow: Sequence[FlowStep],
+        inputs: Mapping[str, Any],
+        outputs: Sequence[str],
+        models: Mapping[str, str] | None = None,
+        channels: Mapping[str, Any] | None = None,
+        about: str = "",
+        source: str = "",
+    ) -> None:
+        header = {"name": name, "about": about, "source": source, "inputs": inputs, "outputs": outputs}
+        self.spec: GraphSpec = spec_from_python(header, nodes, flow, models or {}, channels or {})
+
+    @classmethod
+    def load(cls, name: str) -> Graph:
+        """Load and check a graph by file path, or by the name of a shipped one.
+
+        Raises:
+            SpecError: The file is wrong; `.problems` lists all that is.
+            UnknownNameError: There is no such file or name.
+        """
+        graph = cls.__new__(cls)
+        graph.spec = load_graph(name)
+        return graph
+
+    @cached_property
+    def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        from agentrag.graph.compile import compile_graph  # lazy: langgraph costs a second
+
+        return compile_graph(self.spec)
+
+    def to_langgraph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+        """The compiled LangGraph graph that a run of this graph is; pass `context=deps` to invoke it."""
+        return self._compiled
+
+    def draw(self) -> str:
+        """The flow as a Mermaid flowchart."""
+        return mermaid(self.spec)
+
+    async def stream(
+        self,
+        deps: Deps | None = None,
+        *,
+        settings: Settings | None = None,
+        models: Mapping[str, str] | None = None,
+        collections: CollectionNames | None = None,
+        **inputs: Any,
+    ) -> AsyncGenerator[Event, None]:
+        """Run the graph and yield what happens, ending with `RunFinished`. Leaving the loop early cancels the run.
+
+        Args:
+            deps: Back ends to use, e.g. from `open_deps` or `agentrag.testing.fake_deps`; opened for this run where None.
+            settings: See `open_deps`; this and the next two are of no effect with `deps`.
+            models: See `open_deps`.
+            collections: See `open_deps`.
+            inputs: The graph's inputs.
+
+        Raises:
+            RunError: The run failed.
+            StoreError, CatalogueError, SettingsError: A back end cannot be opened.
+        """
+        from agentrag.graph.compile import stream_run  # lazy: langgraph costs a second
+
+        async with AsyncExitStack() as stack:
+            if deps is None:
+                deps = await stack.enter_async_context(open_deps(self, settings, models=models, collections=collections))
+            events = stream_run(self._compiled, self.spec, inputs, replace(deps, run=new_run_id()))
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+
+    async def run(
+        self,
+        deps: Deps | None = None,
+        *,
+        settings: Settings | None = None,
+        models: Mapping[str, str] | None = None,
+        collections: CollectionNames | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        **inputs: Any,
+    ) -> Result:
+        """Run the graph to its end; arguments and errors as in `stream`. `on_event` is called with every event."""
+        begun = perf_counter()
+        last: Event | None = None
+        events = self.stream(deps, settings=settings, models=models, collections=collections, **inputs)
+        async with aclosing(events):
+            async for last in events:
+                if on_event:
+                    on_event(last)
+        if not isinstance(last, RunFinished):
+            raise TypeError(f"the run ended with {last!r} instead of RunFinished")
+        return Result(last.run, last.outputs, last.state, last.usage, last.saved, perf_counter() - begun)
+
+    def run_sync(self, deps: Deps | None = None, **arguments: Any) -> Result:
+        """`run` for code without an event loop; takes the same arguments."""
+        return asyncio.run(self.run(deps, **arguments))
+
+
+def new_run_id() -> str:
+    """A run id: UTC time, then 8 random hex digits, so that ids sort by start."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+@asynccontextmanager
+async def open_deps(
+    graph: Graph,
+    settings: Settings | None = None,
+    *,
+    models: Mapping[str, str] | None = None,
+    collections: CollectionNames | None = None,
+    journal: Journal | None = None,
+) -> AsyncIterator[Deps]:
+    """Open the back ends that a graph needs; they serve any number of runs and close with the context.
+
+    Args:
+        graph: Whose slots are to be filled.
+        settings: Read from agentrag.yaml and the environment where None.
+        models: Binding names by slot, over those of the graph; the slot "*" stands for all of them.
+        collections: Collection names by collection slot; several names are searched together. A slot that is not
+            named takes the collection of its own name.
+        journal: Where calls are recorded; `journal.sqlite` in the settings' home where None.
+
+    Raises:
+        SettingsError, CatalogueError, StoreError: A binding, model or collection cannot be had.
+    """
+    settings = settings or load_settings()
+    _refuse_unknown("model slot", models or {}, {*graph.spec.models, EVERY_SLOT})
+    _refuse_unknown("collection slot", collections or {}, _collection_slots(graph.spec))
+    async with AsyncExitStack() as stack:
+        chat = await _open_models(stack, settings, graph.spec, models or {})
+        searchers, embedder = _open_collections(stack, settings, graph.spec, collections or {})
+        if journal is None:
+            journal = _open_journal(settings)
+            stack.callback(journal.close)
+        yield Deps(models=chat, collections=searchers, prompts=graph.spec.prompts, journal=journal, embedder=embedder)
+
+
+async def _open_models(
+    stack: AsyncExitStack, settings: Settings, spec: GraphSpec, given: Mapping[str, str]
+) -> dict[str, ChatModel]:
+    from agentrag.models.bind import Models  # lazy: brings the HTTP client
+
+    every = given.get(EVERY_SLOT)
+    bindings = {slot: given.get(slot, every or binding) for slot, binding in spec.models.items()}
+    pool = await stack.enter_async_context(Models(settings))
+    return {slot: pool.get(binding) for slot, binding in bindings.items()}
+
+
+def _open_collections(
+    stack: AsyncExitStack, settings: Settings, spec: GraphSpec, given: CollectionNames
+) -> tuple[dict[str, Searcher], Embedder | None]:
+    slots = _collection_slots(spec)
+    if not slots:
+        return {}, None
+    from agentrag.retrieval.collections import Collections  # lazy: brings chromadb and onnxruntime
+    from agentrag.retrieval.embed import open_embedder
+
+    embedder = open_embedder(settings)
+    library = Collections(settings, embedder)
+    searchers: dict[str, Searcher] = {}
+    for slot in sorted(slots):
+        names = given.get(slot, slot)
+        searcher = library.open(names) if isinstance(names, str) else library.joined(list(names))
+        stack.callback(searcher.close)
+        searchers[slot] = searcher
+    return searchers, embedder
+
+
+def _collection_slots(spec: GraphSpec) -> set[str]:
+    return {value for node in spec.nodes.values() for _, value in node.references("collection")}
+
+
+def _refuse_unknown(kind: str, given: Iterable[str], known: set[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
+
+
+def _open_journal(settings: Settings) -> Journal:
+    from agentrag.journal.sqlite import SqliteJournal
+
+    return SqliteJournal(settings.home / "journal.sqlite")

@@ -1,0 +1,43 @@
+"""Make a follow-up question self-contained, so that a retriever that knows no history understands it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from agentrag.core.channels import State
+from agentrag.core.deps import Deps
+from agentrag.core.node import Calls, ModelSlot, Node, PromptName, Sizes, node
+from agentrag.core.types import ChatRequest
+
+
+@node("condense")
+class Condense(Node):
+    """Rewrite `question` with what `history` says.
+
+    Reads `question`, `history`; writes `standalone` (one line; the question itself where there is no history or the
+    model writes nothing). Only the last `turns` messages are shown, each cut to `characters`.
+    Cost: one model call, none without history.
+    """
+
+    prompt: PromptName = "chat/condense"
+    model: ModelSlot = "writer"
+    turns: int = Field(4, ge=1, le=40, description="messages of the history that are shown, newest last")
+    characters: int = Field(400, ge=50, description="most characters shown of one message")
+    max_tokens: int = Field(64, ge=8, description="bound of the rewritten question")
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"question", "history"})
+
+    def writes(self) -> frozenset[str]:
+        return frozenset({"standalone"})
+
+    async def __call__(self, state: State, deps: Deps) -> State:
+        if not state["history"]:
+            return {"standalone": state["question"]}
+        shown = [type(turn)(turn.role, turn.content[: self.characters]) for turn in state["history"][-self.turns :]]
+        messages = deps.prompts[self.prompt].messages({**state, "history": shown})
+        completion = await deps.chat(self.model, ChatRequest(messages, self.max_tokens, stop=("\n",)))
+        return {"standalone": completion.text.strip().strip('"') or state["question"]}
+
+    def cost(self, sizes: Sizes) -> Calls:
+        return Calls(model=1)
