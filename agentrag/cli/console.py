@@ -63,7 +63,7 @@ def say_json(value: Any) -> None:
 
 
 def fail(message: str, code: int = 1) -> SystemExit:
-    """Print an error line and return the exception that ends the program: `raise fail("...")`."""
+    """Print an error line and return, for the caller to raise, the exception that ends the program with `code`."""
     err().print("error: ", style="bold red", end="")
     err().print(clean(message), markup=False)
     return SystemExit(code)
@@ -84,18 +84,24 @@ def errors() -> Iterator[None]:
         raise SystemExit(141) from None
 
 
-def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main()` in an event loop with `errors()` around it; SIGTERM ends it as Ctrl-C does."""
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that what it opened is closed."""
 
-    def terminate(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with errors():
-        previous = signal.signal(signal.SIGTERM, terminate)
-        try:
-            return asyncio.run(main())
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `main()` in an event loop; errors, Ctrl-C and SIGTERM become exit codes."""
+    with errors(), terminable():
+        return asyncio.run(main())
 
 
 def pairs(items: list[str], what: str) -> dict[str, str]:

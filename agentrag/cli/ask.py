@@ -1,0 +1,54 @@
+"""`agentrag ask`: one question, one cited answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agentrag.cli.console import pairs, run_async, say_json
+from agentrag.cli.options import (
+    CollectionOption,
+    EveryModelOption,
+    GraphOption,
+    InputOption,
+    JsonOption,
+    ModelsOption,
+    bindings,
+    collections,
+)
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    collection: CollectionOption = None,
+    graph: GraphOption = "ask",
+    every: EveryModelOption = None,
+    models: ModelsOption = None,
+    inputs: InputOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question from your documents, citing them.
+
+    Citations are numbered, and each was checked against the text that it names.
+    Where the documents do not answer the question, "not in the documents" is printed and the exit code is 0 too.
+    """
+    slots, named = bindings(every, models), collections(collection)
+
+    async def main() -> None:
+        # lazy: --help needs none of it
+        from agentrag.app import Graph
+        from agentrag.cli import answers
+        from agentrag.cli.inputs import typed
+
+        agent = Graph.load(graph)
+        values = typed(agent.spec, {"question": question, **pairs(inputs or [], "--input")})
+        if as_json:
+            say_json(answers.as_json(await agent.run(models=slots, collections=named, **values)))
+            return
+        with answers.Draft() as draft:
+            result = await agent.run(models=slots, collections=named, on_event=draft.see, **values)
+        answers.print_answer(result)
+        answers.note_cost(result)
+
+    run_async(main)
