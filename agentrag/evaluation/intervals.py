@@ -1,4 +1,4 @@
-"""Means with what chance may do to them."""
+"""Means and shares with what chance may do to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BLOCK = 2_000_000  # drawn indices held at once, 16 MB
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and its 95 % interval, `low` <= `mean` <= `high`."""
+    """A mean or share and its 95 % interval, `low` <= `mean` <= `high`."""
 
     mean: float
     low: float
@@ -33,19 +33,42 @@ def interval(values: Sequence[float], seed: int = SEED) -> Interval:
 
     Raises:
         ValueError: No values, or one is not finite.
+
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     >>> interval([1.0])
     Interval(mean=1.0, low=1.0, high=1.0)
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    if not len(numbers) or not np.isfinite(numbers).all():
+    return share(values, [1.0] * len(values), seed)
+
+
+def share(parts: Sequence[float], wholes: Sequence[float], seed: int = SEED) -> Interval:
+    """sum(parts) / sum(wholes) with its 95 % percentile bootstrap interval, resampled by question.
+
+    For shares of things that a question may have several of, or none: they are not independent inside a question.
+
+    Args:
+        parts, wholes: Two numbers per question, finite; wholes >= 0, not all 0.
+        seed: Of the resampling; equal numbers and seed give equal intervals.
+
+    Raises:
+        ValueError: No questions, all wholes are 0, or a number is not finite.
+
+    >>> share([1, 0], [2, 0])
+    Interval(mean=0.5, low=0.5, high=0.5)
+    """
+    pairs = np.asarray([parts, wholes], dtype=np.float64)
+    if not np.isfinite(pairs).all() or pairs[1].sum() <= 0:
         raise ValueError("an interval needs at least one number, and finite ones only")
-    random = np.random.default_rng(seed)
-    rows = max(1, _BLOCK // len(numbers))
-    means = [
-        numbers[random.integers(len(numbers), size=(min(rows, RESAMPLES - begun), len(numbers)))].mean(axis=1)
-        for begun in range(0, RESAMPLES, rows)
-    ]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    mean = float(numbers.mean())
+    sums = _resampled(pairs, np.random.default_rng(seed))
+    drawn = sums[:, sums[1] > 0]
+    low, high = np.percentile(drawn[0] / drawn[1], [2.5, 97.5])
+    mean = float(pairs[0].sum() / pairs[1].sum())
     return Interval(mean, min(mean, float(low)), max(mean, float(high)))
+
+
+def _resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Sums of resamples of the columns of a (2, n) array: shape (2, RESAMPLES)."""
+    n = pairs.shape[1]
+    rows = max(1, _BLOCK // n)
+    sizes = (min(rows, RESAMPLES - begun) for begun in range(0, RESAMPLES, rows))
+    return np.concatenate([pairs[:, random.integers(n, size=(size, n))].sum(axis=2) for size in sizes], axis=1)

@@ -14,7 +14,7 @@ from agentrag.evaluation.run import Outcome
 Scores = Mapping[str, Mapping[str, float]]
 """Metric, then question id, then value."""
 
-_MARK = re.compile(r"\s*\[\d+(?:,\s*\d+)*\]")
+_MARK = re.compile(r"\s*\[(?:\?|\d+(?:,\s*\d+)*)\]")
 _ANSWERS: Mapping[str, Callable[[str, Sequence[str]], float]] = {
     "em": answers.exact,
     "f1": answers.f1,
@@ -43,7 +43,7 @@ def score(outcomes: Sequence[Outcome]) -> Scores:
     """Every metric that applies, by question.
 
     em, f1 and contains apply to what answers, over the questions with golden answers; ndcg@10, recall@5 and
-    sufficiency@5 to what retrieves, over the questions with judged documents. Citation marks are no part of an answer.
+    sufficiency@5 to what retrieves, over the questions with judged documents. Citation marks are no part of an answer, and a refusal scores 0 whatever its words.
     """
     return {name: values for name, values in (_answer_scores(outcomes) | _ranking_scores(outcomes)).items() if values}
 
@@ -78,12 +78,13 @@ def _answer_scores(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:
 
 
 def plain(answer: str | None) -> str:
-    """An answer without its citation marks, whose numbers would count as words of it."""
+    """An answer without the marks of its citations and of what is unsupported: their numbers are no words of it."""
     return _MARK.sub("", answer or "")
 
 
 def _text(outcome: Outcome) -> str:
-    return plain(outcome.answered.answer if outcome.answered else None)
+    answered = outcome.answered
+    return "" if answered is None or answered.abstained else plain(answered.answer)
 
 
 def _ranking_scores(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float]]:

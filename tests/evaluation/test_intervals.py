@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from agentrag.evaluation.intervals import Interval, interval
+from agentrag.evaluation.intervals import Interval, interval, share
 
 
 def test_an_interval_agrees_with_that_of_scipy() -> None:
@@ -40,3 +40,16 @@ def test_equal_values_have_an_interval_that_holds_their_mean() -> None:
 def test_no_values_or_endless_ones_are_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match="at least one number, and finite ones only"):
         interval(values)
+
+
+def test_a_share_is_resampled_by_question_not_by_thing() -> None:
+    independent = share([1.0, 0.0] * 100, [1.0] * 200)
+    bunched = share([20.0, 0.0] * 5, [20.0] * 10)
+    assert independent.mean == bunched.mean == 0.5
+    assert bunched.high - bunched.low > 3 * (independent.high - independent.low)
+
+
+def test_questions_that_have_none_of_the_things_do_not_change_a_share() -> None:
+    assert share([1.0, 1.0, 0.0], [2.0, 2.0, 0.0]) == Interval(0.5, 0.5, 0.5)
+    with pytest.raises(ValueError, match="at least one number"):
+        share([0.0], [0.0])

@@ -50,6 +50,11 @@ def test_a_failed_question_counts_as_nothing_in_every_metric_and_is_listed() -> 
     assert len(summary.metrics) == 6
 
 
+def test_a_refusal_scores_nothing_even_where_its_words_are_in_a_golden_answer() -> None:
+    scores = score([Outcome(query("q", ("documents",)), Answered("not in the documents", abstained=True))])
+    assert scores == {"em": {"q": 0.0}, "f1": {"q": 0.0}, "contains": {"q": 0.0}}
+
+
 def test_usage_adds_up_node_by_node() -> None:
     first = Answered("gold", usage={"write": Usage(calls=1, prompt_tokens=5), "search": Usage(calls=1)})
     second = Answered("gold", usage={"write": Usage(calls=2, prompt_tokens=7)})
@@ -63,6 +68,7 @@ def test_usage_adds_up_node_by_node() -> None:
         ("It is so [1].", "It is so."),
         ("So [1][2], and [3, 4] so.", "So, and so."),
         ("[sic] a [b1]", "[sic] a [b1]"),
+        ("So it [?]. Or [1][?]?", "So it. Or?"),
         (None, ""),
     ],
 )
