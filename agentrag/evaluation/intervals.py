@@ -47,7 +47,8 @@ def share(parts: Sequence[float], wholes: Sequence[float], seed: int = SEED) -> 
     For shares of things that a question may have several of, or none: they are not independent inside a question.
 
     Args:
-        parts, wholes: Two numbers per question, finite; wholes >= 0, not all 0.
+        parts: A number per question, finite.
+        wholes: What it is a part of, >= 0, not all 0.
         seed: Of the resampling; equal numbers and seed give equal intervals.
 
     Raises:

@@ -43,7 +43,8 @@ def score(outcomes: Sequence[Outcome]) -> Scores:
     """Every metric that applies, by question.
 
     em, f1 and contains apply to what answers, over the questions with golden answers; ndcg@10, recall@5 and
-    sufficiency@5 to what retrieves, over the questions with judged documents. Citation marks are no part of an answer, and a refusal scores 0 whatever its words.
+    sufficiency@5 to what retrieves, over the questions with judged documents.
+    Marks of citations are no part of an answer, and a refusal scores 0 whatever its words.
     """
     return {name: values for name, values in (_answer_scores(outcomes) | _ranking_scores(outcomes)).items() if values}
 
