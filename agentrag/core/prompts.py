@@ -99,7 +99,7 @@ def parse_prompt(name: str, text: str, file: str) -> Prompt:
 
 def _sections(body: str) -> list[tuple[Role, Template]]:
     marks = list(_SECTION.finditer(body))
-    ends = [mark.start() for mark in marks[1:]] + [len(body)]
+    ends = [*(mark.start() for mark in marks[1:]), len(body)][: len(marks)]
     roles: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
     return [(roles[mark[1]], Template(body[mark.end() : end].strip())) for mark, end in zip(marks, ends, strict=True)]
 
