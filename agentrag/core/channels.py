@@ -19,7 +19,8 @@ class Channel:
     Attributes:
         type: Python type of its values; lists are `list[...]`.
         merge: What a write does: "replace" the value, or "append_new" list items that are not there yet.
-        max: Most items that a list channel holds; what is beyond is cut, last items first. None: no bound.
+        max: Most items that a list channel holds. What is beyond is cut, last items first; of a conversation, oldest first.
+            None: no bound.
         untrusted: Its text came from documents, tools or a model, so it may fill data holes of prompts only.
         about: One line for the reference.
     """

@@ -14,6 +14,7 @@ AgentRagError
 │   └── CollectionDamagedError  an index does not hold what was stored; `collections rebuild` restores it
 ├── DataSetError            an evaluation data set is malformed
 └── RunError                a run failed
+    ├── InputError          an input of the run is missing, unknown or of the wrong type; nothing has run
     ├── NodeError           a node failed (.node, .step); the cause is chained
     └── ModelError          a model call failed (.retryable, .retry_after in seconds)
 """
@@ -130,6 +131,10 @@ class DataSetError(AgentRagError):
 
 class RunError(AgentRagError):
     """A run failed."""
+
+
+class InputError(RunError):
+    """An input of a run is missing, unknown or of the wrong type; nothing has run."""
 
 
 class NodeError(RunError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,17 @@ from pydantic import ValidationError
 
 from agentrag.core.errors import Problem, SpecError, unknown
 
-MAX_BYTES = 1_000_000
+MAX_CHARACTERS = 100_000
 MAX_DEPTH = 40
+SAID = "said"
+"""Type of a PydanticCustomError whose message already names the offending text."""
 Path = Sequence[str | int]
+Place = tuple[int, int]
+
+_TAG = "tag:yaml.org,2002:"
+_TAGS = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map"))
+_DIRECTIVE = re.compile("^%", re.MULTILINE)
+_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -27,34 +36,53 @@ class Located:
     file: str
     data: Any
     _root: Any
+    _text: str = ""
 
-    def place(self, path: Path) -> tuple[int, int]:
+    def place(self, path: Path) -> Place:
         """Line and column, both from 1, of the value at `path`, or of its nearest existing parent."""
-        node, place = self._root, (1, 1)
-        for part in path:
-            step = _child(node, part)
-            if step is None:
-                break
-            place, node = step
-        return place
+        node = self._nearest(path)[0]
+        return (1, 1) if node is None or not path else _start(node)
 
-    def key_place(self, path: Path) -> tuple[int, int]:
+    def key_place(self, path: Path) -> Place:
         """Line and column of the key that ends `path`; for list items, of the item."""
-        node = self._root
-        for part in path[:-1]:
-            step = _child(node, part)
-            if step is None:
-                return self.place(path)
-            node = step[1]
-        for key, _ in _pairs(node):
-            if path and key.value == str(path[-1]):
-                return key.start_mark.line + 1, key.start_mark.column + 1
+        if not path:
+            return self.place(path)
+        parent, found = self._nearest(path[:-1])
+        if found:
+            for key, _ in _pairs(parent):
+                if key.value == str(path[-1]):
+                    return _start(key)
         return self.place(path)
 
-    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
-        """A problem at `path`; with `key` it points at the key instead of the value."""
-        line, column = self.key_place(path) if key else self.place(path)
+    def inner_place(self, path: Path, offset: int) -> Place:
+        """Line and column of character `offset` of the text at `path`; of the text's begin where that is not known."""
+        node, found = self._nearest(path)
+        if not found or getattr(node, "id", "") != "scalar":
+            return self.place(path)
+        line, column = _start(node)
+        if node.style == "|":
+            return _in_block(self._text, node, offset) or (line, column)
+        if node.start_mark.line != node.end_mark.line:
+            return line, column
+        source = self._text[node.start_mark.index : node.end_mark.index]
+        return line, column + _in_line(source, node.style, offset)
+
+    def problem(self, path: Path, message: str, *, key: bool = False, offset: int | None = None) -> Problem:
+        """A problem of the value at `path`, of its key, or of the character `offset` in its text."""
+        if offset is not None:
+            line, column = self.inner_place(path, offset)
+        else:
+            line, column = self.key_place(path) if key else self.place(path)
         return Problem(self.file, line, column, dotted(path), message)
+
+    def _nearest(self, path: Path) -> tuple[Any, bool]:
+        node = self._root
+        for part in path:
+            child = _child(node, part)
+            if child is None:
+                return node, False
+            node = child
+        return node, True
 
 
 def dotted(path: Path) -> str:
@@ -63,7 +91,7 @@ def dotted(path: Path) -> str:
 
 
 def load_yaml(text: str, file: str) -> Located:
-    """Parse YAML safely: no tags, no aliases, bounded size and depth, no key twice.
+    """Parse YAML safely: one document, no tags, aliases or directives, bounded size and depth, no key twice.
 
     Raises:
         SpecError: The text is not such YAML; the problem says where.
@@ -72,78 +100,136 @@ def load_yaml(text: str, file: str) -> Located:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    if len(text) > MAX_BYTES:
-        raise SpecError([Problem(file, 1, 1, "", f"is larger than {MAX_BYTES:,} characters")])
+    if len(text) > MAX_CHARACTERS:
+        raise SpecError([Problem(file, 1, 1, "", f"is larger than {MAX_CHARACTERS:,} characters")])
+    if directive := _DIRECTIVE.search(text):
+        line = text.count("\n", 0, directive.start()) + 1
+        raise SpecError([Problem(file, line, 1, "", "YAML directives are not part of this language")])
     try:
-        _refuse_aliases(text, file)
-        root = YAML(typ="safe", pure=True).compose(text)
-        _refuse_depth(root, file)
-        data = YAML(typ="safe", pure=True).load(text)
+        constructor, _ = YAML(typ="safe", pure=True).get_constructor_parser(text)
+        root = constructor.composer.get_single_node()
+        _refuse_foreign(root, file)
+        data = None if root is None else constructor.construct_document(root)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise SpecError([Problem(file, line, column, "", f"is not YAML: {error.problem or error.context}")]) from error
-    except (YAMLError, ValueError) as error:
-        raise SpecError([Problem(file, 1, 1, "", f"is not YAML: {' '.join(str(error).split())}")]) from error
-    return Located(file, data, root)
+        raise SpecError(
+            [Problem(file, line, column, "", f"is not YAML: {_one_line(error.problem or error.context)}")]
+        ) from error
+    except RecursionError as error:
+        raise SpecError([Problem(file, 1, 1, "", f"is nested more than {MAX_DEPTH} levels deep")]) from error
+    except (YAMLError, ValueError, OverflowError) as error:
+        raise SpecError([Problem(file, 1, 1, "", f"is not YAML: {_one_line(error)}")]) from error
+    return Located(file, data, root, text)
 
 
-def _refuse_aliases(text: str, file: str) -> None:
-    from ruamel.yaml import YAML  # lazy, as above
-    from ruamel.yaml.events import AliasEvent
-
-    for event in YAML(typ="safe", pure=True).parse(text):
-        tag = getattr(event, "tag", None)
-        what = "aliases" if isinstance(event, AliasEvent) else "tags" if tag is not None and str(tag) != "!" else None
-        if what:
-            mark = event.start_mark
-            raise SpecError([Problem(file, mark.line + 1, mark.column + 1, "", f"YAML {what} are not part of this language")])
-
-
-def _refuse_depth(root: Any, file: str) -> None:
-    level = [root]
+def _refuse_foreign(root: Any, file: str) -> None:
+    """Refuse what YAML has and this language has not, before anything is built from it."""
+    level, seen = [] if root is None else [root], set()
     for _ in range(MAX_DEPTH):
+        for node in level:
+            if id(node) in seen or node.anchor:
+                raise _refused(node, file, "YAML anchors and aliases are not part of this language")
+            if str(node.tag) not in _TAGS:
+                raise _refused(node, file, f"YAML tag '{str(node.tag).removeprefix(_TAG)}' is not part of this language")
+            seen.add(id(node))
         level = [child for node in level for child in _children(node)]
-        if not level:
-            return
-    mark = level[0].start_mark
-    raise SpecError([Problem(file, mark.line + 1, mark.column + 1, "", f"is nested more than {MAX_DEPTH} levels deep")])
+    if level:
+        raise _refused(level[0], file, f"is nested more than {MAX_DEPTH} levels deep")
+
+
+def _refused(node: Any, file: str, message: str) -> SpecError:
+    return SpecError([Problem(file, *_start(node), "", message)])
+
+
+def _start(node: Any) -> Place:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _pairs(node: Any) -> list[tuple[Any, Any]]:
     return node.value if getattr(node, "id", "") == "mapping" else []
 
 
-def _children(node: Any) -> list[Any]:
+def _children(node: Any) -> Iterator[Any]:
+    if node.id == "sequence":
+        yield from node.value
+    for pair in _pairs(node):
+        yield from pair
+
+
+def _child(node: Any, part: str | int) -> Any:
     if getattr(node, "id", "") == "sequence":
-        return list(node.value)
-    return [value for _, value in _pairs(node)]
+        return node.value[part] if isinstance(part, int) and 0 <= part < len(node.value) else None
+    return next((value for key, value in _pairs(node) if key.value == str(part)), None)
 
 
-def _child(node: Any, part: str | int) -> tuple[tuple[int, int], Any] | None:
-    if getattr(node, "id", "") == "sequence" and isinstance(part, int) and part < len(node.value):
-        child = node.value[part]
-        return (child.start_mark.line + 1, child.start_mark.column + 1), child
-    for key, value in _pairs(node):
-        if key.value == str(part):
-            return (value.start_mark.line + 1, value.start_mark.column + 1), value
-    return None
+def _in_line(source: str, style: str | None, offset: int) -> int:
+    """How far character `offset` of a one-line scalar's value stands behind the begin of its source."""
+    if style not in ("'", '"'):
+        return offset
+    at = 1
+    for _ in range(offset):
+        escape = _ESCAPE.match(source, at) if style == '"' else None
+        at += len(escape[0]) if escape else 2 if style == "'" and source[at : at + 2] == "''" else 1
+    return at
 
 
-def validation_problems(error: ValidationError, located: Located, under: Path = (), known: Sequence[str] = ()) -> list[Problem]:
-    """Turn pydantic's errors into problems of the file. `known` are the allowed keys, for the nearest-name hint."""
+def _in_block(text: str, node: Any, offset: int) -> Place | None:
+    before = node.value[:offset]
+    line = node.start_mark.line + 1 + before.count("\n")
+    lines = text.splitlines()
+    value_lines = node.value.split("\n")
+    if line >= len(lines) or not lines[line].endswith(value_lines[before.count("\n")]):
+        return None
+    indent = len(lines[line]) - len(value_lines[before.count("\n")])
+    return line + 1, indent + offset - before.rfind("\n")
+
+
+Known = Iterable[str] | Callable[[Path], Iterable[str]]
+
+
+def validation_problems(error: ValidationError, located: Located, under: Path = (), known: Known = ()) -> list[Problem]:
+    """Turn pydantic's errors into problems of the file.
+
+    Args:
+        error: What pydantic raised.
+        located: Where its values stand.
+        under: Path of what was validated.
+        known: The allowed keys, for the nearest-name hint, or what gives them for the path of a mapping.
+    """
     problems = []
     for item in error.errors(include_url=False):
-        path = [*under, *item["loc"]]
+        path = [*under, *_in_file(item["loc"])]
+        key = item["loc"][-1:] == ("[key]",)
         if item["type"] == "extra_forbidden":
-            problems.append(located.problem(path, unknown("key", str(path[-1]), known), key=True))
+            keys = known(path[:-1]) if callable(known) else known
+            problems.append(located.problem(path, unknown("key", str(path[-1]), keys), key=True))
         elif item["type"] == "missing":
             problems.append(located.problem(path[:-1], f"'{path[-1]}' is missing"))
         else:
-            problems.append(located.problem(path, f"{item['input']!r:.80}: {_said(item['msg'])}"))
+            offending = "" if item["type"] == SAID else f"{_shown(item['input'])}: "
+            problems.append(located.problem(path, offending + _said(item["msg"]), key=key))
     return problems
+
+
+def _in_file(loc: Path) -> list[str | int]:
+    """A pydantic location without what the file does not have: marks of keys and tags of unions."""
+    return [part for part in loc if not (isinstance(part, str) and re.fullmatch(r"\[key\]|<\w+>", part))]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _said(message: str) -> str:
     message = message.removeprefix("Value error, ").replace("Input should be", "should be")
-    return message[:1].lower() + message[1:]
+    message = (
+        message.replace("a valid dictionary", "a mapping").replace("a valid tuple", "a list").replace("a valid list", "a list")
+    )
+    message = re.sub(r" or instance of \w+$", "", message)
+    return message if message.startswith("Unknown") else message[:1].lower() + message[1:]
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

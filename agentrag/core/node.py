@@ -56,6 +56,9 @@ class Node(BaseModel):
     channels: ClassVar[Mapping[str, Channel]] = {}
     """Channels that this node type brings besides the standard ones."""
 
+    fills: ClassVar[frozenset[str]] = frozenset()
+    """Holes of its prompts and templates that it fills itself, e.g. with one passage at a time."""
+
     def reads(self) -> frozenset[str]:
         """Channels that must have a value. Holes of prompts and templates are added by the graph's check."""
         return frozenset()

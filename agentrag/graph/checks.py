@@ -1,0 +1,213 @@
+"""All that can be known to be wrong with a graph before it runs. A check yields findings; none stops another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import chain
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from agentrag.core.channels import INPUT_TYPES, Channel
+from agentrag.core.errors import SpecError, UnknownNameError, unknown
+from agentrag.core.node import Node
+from agentrag.core.prompts import Prompt
+from agentrag.core.template import Template
+from agentrag.graph.channels import Finding, Path, channels_of, conflicts
+from agentrag.graph.expressions import ExpressionError, compile_expression
+from agentrag.graph.paths import unwritten
+from agentrag.graph.spec import Choose, GraphSpec, Otherwise, When, use_of, walk
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Parts of a file that are known to be wrong already; nothing that could follow from them is told.
+
+    Attributes:
+        channels: Names whose declaration is wrong; they stand for anything.
+        nodes: Names of nodes whose settings are wrong; they may read and write anything.
+        slots: Model slots whose declaration is wrong.
+        flow: True when steps, inputs or outputs are missing, so that nothing is known about paths.
+    """
+
+    channels: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
+    slots: frozenset[str] = frozenset()
+    flow: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph as the checks see it."""
+
+    spec: GraphSpec
+    doubts: Doubts
+    channels: dict[str, Channel]
+    prompts: dict[tuple[str, str], Prompt] = field(default_factory=dict)
+
+    def reads(self, name: str) -> set[str]:
+        """Channels that must have a value before node `name`; holes that the node fills itself are not among them."""
+        item = self.spec.nodes[name]
+        holes: set[str] = set()
+        for setting, _ in item.references("prompt"):
+            if prompt := self.prompts.get((name, setting)):
+                holes |= prompt.required
+        for _, text in item.references("template"):
+            holes |= Template(text).required
+        return {*item.reads(), *(holes - item.fills)}
+
+
+def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
+    """All that is wrong with a graph. Cost: about 40 us per condition, 0.1 ms per prompt file, and little else."""
+    doubts = doubts or Doubts()
+    table = channels_of(spec) | {name: Channel(Any) for name in doubts.channels}
+    graph = Graph(spec, doubts, table)
+    found = list(_prompts(graph))  # fills graph.prompts, which the others read
+    others = (conflicts(spec), _inputs(graph), _slots(graph), _steps(graph), _chooses(graph), _writes(graph), _holes(graph))
+    found += chain.from_iterable(others)
+    if not any(item.path[0] == "flow" and item.message.startswith("Unknown node") for item in found):
+        found += unwritten(spec, graph.channels, graph.reads, doubts.nodes, doubts.flow)
+    return found
+
+
+def _inputs(graph: Graph) -> Iterator[Finding]:
+    if not graph.spec.inputs and not graph.doubts.flow:
+        yield Finding(("inputs",), "a graph needs at least one input")
+    for name, given in graph.spec.inputs.items():
+        adapter: TypeAdapter[Any] = TypeAdapter(INPUT_TYPES[given.type])
+        values = list(enumerate(given.values or ()))
+        settled: list[tuple[Path, Any]] = [(("inputs", name, "values", index), value) for index, value in values]
+        if not given.required:
+            settled.append((("inputs", name, "default"), given.default))
+        for path, value in settled:
+            try:
+                adapter.validate_json(json.dumps(value, default=str), strict=True)
+            except ValidationError:
+                yield Finding(path, f"{value!r} is not of type {given.type}")
+        if given.values is not None and not given.required and given.default not in given.values:
+            allowed = ", ".join(map(str, given.values))
+            yield Finding(("inputs", name, "default"), f"{given.default!r} is not one of the values: {allowed}")
+
+
+def _slots(graph: Graph) -> Iterator[Finding]:
+    used = set()
+    for name, item in graph.spec.nodes.items():
+        for setting, slot in item.references("model"):
+            used.add(slot)
+            if slot not in graph.spec.models and slot not in graph.doubts.slots:
+                hint = " Slots are declared under `models:`."
+                yield Finding(("nodes", name, setting), unknown("model slot", slot, graph.spec.models) + hint)
+    if not graph.doubts.nodes:
+        for slot in sorted(graph.spec.models.keys() - used):
+            yield Finding(("models", slot), f"no node asks for model slot '{slot}'", key=True)
+
+
+def _steps(graph: Graph) -> Iterator[Finding]:
+    """Yield node names in the flow that do not exist, and nodes that are not in the flow."""
+    known = graph.spec.nodes.keys() | graph.doubts.nodes
+    steps = [(path, step) for path, step in walk(graph.spec.flow) if isinstance(step, str)]
+    for path, step in steps:
+        if step not in known:
+            yield Finding(path, unknown("node", step, known))
+    if not graph.spec.flow and not graph.doubts.flow:
+        yield Finding(("flow",), "a graph needs at least one step")
+    elif not graph.doubts.flow:
+        for name in sorted(known - {step for _, step in steps}):
+            yield Finding(("nodes", name), f"no step of the flow runs node '{name}'", key=True)
+
+
+def _chooses(graph: Graph) -> Iterator[Finding]:
+    for path, step in walk(graph.spec.flow):
+        if isinstance(step, Choose):
+            branches = step.choose
+            if not branches or not isinstance(branches[-1], Otherwise):
+                yield Finding((*path, "choose"), "the last branch should be `otherwise: [...]`; it may be empty")
+            yield from _branches(graph, branches, (*path, "choose"))
+
+
+def _branches(graph: Graph, branches: tuple[Any, ...], path: Path) -> Iterator[Finding]:
+    conditions: set[str] = set()
+    for index, branch in enumerate(branches):
+        if isinstance(branch, Otherwise):
+            if index < len(branches) - 1:
+                yield Finding((*path, index), "nothing after `otherwise` is ever reached; it should be the last branch")
+            elif index == 0 and not graph.doubts.flow:
+                yield Finding((*path, index), "a choice of one branch is none; add `{when: ..., do: [...]}` before it")
+        elif isinstance(branch, When):
+            if branch.when in conditions:
+                yield Finding((*path, index, "when"), f"'{branch.when}' stands above already, so this branch is never reached")
+            conditions.add(branch.when)
+            yield from _condition(graph, branch.when, (*path, index, "when"))
+
+
+def _condition(graph: Graph, text: str, path: Path) -> Iterator[Finding]:
+    try:
+        expression = compile_expression(text, graph.channels)
+    except ExpressionError as error:
+        for fault in error.faults:
+            yield Finding(path, f"'{text}': {fault.message}", offset=fault.offset)
+    else:
+        if not expression.reads:
+            yield Finding(path, f"'{text}' reads no channel, so every run would take the same branch")
+
+
+def _prompts(graph: Graph) -> Iterator[Finding]:
+    """Yield what is wrong with the prompts that nodes name, and remember those that are right."""
+    for name, item in graph.spec.nodes.items():
+        for setting, prompt in item.references("prompt"):
+            path = ("nodes", name, setting)
+            try:
+                graph.prompts[name, setting] = graph.spec.prompts[prompt]
+            except UnknownNameError as error:
+                yield Finding(path, str(error))
+            except SpecError as error:
+                for problem in error.problems:
+                    yield Finding(path, f"prompt '{prompt}' is wrong: {problem}")
+            else:
+                yield from _trust(graph, item, graph.prompts[name, setting], path)
+
+
+def _trust(graph: Graph, item: Node, prompt: Prompt, path: Path) -> Iterator[Finding]:
+    for hole, trust in prompt.header.inputs.items():
+        channel = graph.channels.get(hole)
+        if hole not in item.fills and channel is not None and channel.untrusted and trust == "instruction":
+            why = f"prompt '{prompt.name}' takes it as an instruction"
+            yield Finding(
+                path, f"channel '{hole}' holds text of documents, tools or a model, but {why}; only data may be untrusted"
+            )
+
+
+def _holes(graph: Graph) -> Iterator[Finding]:
+    """Yield holes that nothing can fill. In a prompt, which may serve many graphs, an optional hole may stay open."""
+    for name, item in graph.spec.nodes.items():
+        known = graph.channels.keys() | item.fills
+        for setting, text in item.references("template"):
+            for hole in Template(text).holes:
+                if hole.name not in known:
+                    yield Finding(("nodes", name, setting), unknown("channel", hole.name, known), offset=hole.start + 1)
+        for setting, _ in item.references("prompt"):
+            prompt = graph.prompts.get((name, setting))
+            for hole_name in sorted(prompt.required - known if prompt else ()):
+                yield Finding(("nodes", name, setting), _open_hole(prompt.name if prompt else "", hole_name, known))
+
+
+def _open_hole(prompt: str, hole: str, known: Any) -> str:
+    near = get_close_matches(hole, known, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"prompt '{prompt}' has a hole {{{hole}}} that no channel fills.{hint} Known: {', '.join(sorted(known))}."
+
+
+def _writes(graph: Graph) -> Iterator[Finding]:
+    """Yield channels that node types name and nobody declares: no type and no bound would be known for them."""
+    for name, item in graph.spec.nodes.items():
+        path = ("nodes", name)
+        for channel in sorted((item.writes() | item.reads()) - graph.channels.keys()):
+            yield Finding(path, f"{use_of(item)}: {unknown('channel', channel, graph.channels)} Declare it under `channels:`.")
+    for index, output in enumerate(graph.spec.outputs):
+        if output not in graph.channels:
+            yield Finding(("outputs", index), unknown("channel", output, graph.channels))
+    if not graph.spec.outputs and not graph.doubts.flow:
+        yield Finding(("outputs",), "a graph needs at least one output")

@@ -1,0 +1,52 @@
+"""What a run begins with: its inputs, checked against the graph's declarations, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from agentrag.core.channels import INPUT_TYPES
+from agentrag.core.errors import InputError, unknown
+from agentrag.graph.spec import GraphSpec, InputSpec
+
+
+def checked_inputs(spec: GraphSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all inputs of a graph; values convert as pydantic does, e.g. mappings to turns of a conversation.
+
+    Raises:
+        InputError: An input is missing, unknown, of the wrong type, or not one of its values; all of them are named.
+    """
+    faults = [unknown("input", name, spec.inputs) for name in given if name not in spec.inputs]
+    values = {}
+    for name, declared in spec.inputs.items():
+        if name not in given and declared.required:
+            faults.append(f"Input '{name}' ({declared.type}) is missing.")
+            continue
+        try:
+            values[name] = _checked(declared, given.get(name, declared.default))
+        except ValueError as error:
+            faults.append(f"Input '{name}': {error}.")
+    if faults:
+        raise InputError(f"Graph '{spec.name}': " + " ".join(faults))
+    return values
+
+
+def _checked(declared: InputSpec, value: Any) -> Any:
+    try:
+        checked = _adapter(declared.type).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        where = f" at {place}" if place else ""
+        raise ValueError(f"{value!r:.60} is not of type {declared.type}{where}") from error
+    if declared.values is not None and checked not in declared.values:
+        raise ValueError(f"{value!r:.60} is not one of {', '.join(map(str, declared.values))}")
+    return checked
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(INPUT_TYPES[name])
