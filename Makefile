@@ -39,14 +39,14 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tools/check_docs.py
+	$(BIN)/python -m tools.check_docs
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks
 
 docs: setup-dev
-	$(BIN)/python tools/build_docs.py
-	$(BIN)/zensical build --clean
+	$(BIN)/python -m tools.build_docs
+	$(BIN)/zensical build --clean --strict
 
 lock: $(BIN)/python
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements.lock

@@ -37,6 +37,36 @@ runtime: {parallel: 2, context: 4096}
 """
 
 GRAPH = """\
+# A first graph to change: search, choose evidence, answer, cite. After a change: agentrag check graphs/first.yaml
+# Ask with it: agentrag ask "QUESTION" --graph graphs/first.yaml
+
+agentrag: 1                                   # version of the graph language
+name: first
+about: Answer a question from documents and cite the evidence.
+
+inputs:
+  question: str
+  history: {type: history, default: []}       # earlier turns; `agentrag chat` fills it
+outputs: [answer, abstained, citations]
+
+models: {writer: default}                     # slots; `-m BINDING` or `--models writer=BINDING` fills them otherwise
+
+nodes:                                        # each names its type by `use:`; the rest are settings of that type
+  condense: {use: condense, model: writer}    # makes a follow-up question self-contained
+  search: {use: retrieve, collection: docs, k: 10, query: "{standalone}"}
+  select: {use: evidence, query: "{standalone}"}
+  write: {use: generate, prompt: answer/grounded, model: writer, max_tokens: 120}
+  cite: {use: cite, question: "{standalone}", among: evidence}
+  refuse: {use: abstain}                      # says "not in the documents"
+
+flow:
+  - condense
+  - search
+  - select
+  - choose:                                   # the first branch whose condition (CEL over channels) is true
+      - when: "size(evidence) == 0"
+        do: [refuse]
+      - otherwise: [write, cite]
 """
 
 

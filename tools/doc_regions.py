@@ -1,0 +1,188 @@
+"""The generated parts of the documentation: what the code says of itself, as Markdown."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 100
+
+
+def commands() -> str:
+    """Every command's help."""
+    from typer import Context
+    from typer.main import get_command
+
+    from agentrag.cli.main import app
+
+    parts = []
+    for path, command in _walk("agentrag", get_command(app)):
+        context = Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
+        level = "##" if " " not in path else "###"
+        parts.append(f"{level} {path}\n\n```text\n{command.get_help(context).strip()}\n```")
+    return "\n\n".join(parts)
+
+
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _walk(f"{path} {name}", child)
+
+
+def settings() -> str:
+    """One row a setting, sections unfolded."""
+    from agentrag.core.settings import Settings
+
+    return _table(("setting", "variable", "type", "default", "meaning"), _settings(Settings, ()))
+
+
+def _settings(model: type[BaseModel], under: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, info in model.model_fields.items():
+        path = (*under, name)
+        if inspect.isclass(info.annotation) and issubclass(info.annotation, BaseModel):
+            yield from _settings(info.annotation, path)
+        else:
+            variable = "AGENTRAG_" + "__".join(path).upper()
+            yield f"`{'.'.join(path)}`", f"`{variable}`", _type(info), _default(path, info), info.description or ""
+
+
+def bindings() -> str:
+    """One table a provider."""
+    from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible
+
+    parts = []
+    for binding in (LlamaCpp, OpenAICompatible, LiteLLM):
+        provider = str(binding.model_fields["provider"].annotation).split("'")[1]
+        fields = {name: info for name, info in binding.model_fields.items() if name != "provider"}
+        rows = [(f"`{name}`", _type(info), _default((), info), info.description or "") for name, info in fields.items()]
+        table = _table(("key", "type", "default", "meaning"), rows)
+        parts.append(f"### `provider: {provider}`\n\n{_first(binding)}\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def nodes() -> str:
+    """Every node type with its settings."""
+    from agentrag.core.node import Node, node
+
+    parts = []
+    for name in node.names():
+        kind = node[name]
+        fields = {key: info for key, info in kind.model_fields.items() if key not in Node.model_fields}
+        rows = [(f"`{key}`", _type(info), _default((), info), info.description or "") for key, info in fields.items()]
+        table = _table(("setting", "type", "default", "meaning"), rows) if rows else "No settings."
+        parts.append(f"### `{name}`\n\n{inspect.getdoc(kind)}\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def channels() -> str:
+    """The standard channels."""
+    from agentrag.core.channels import STANDARD
+
+    rows = [
+        (f"`{name}`", f"`{_name(channel.type)}`", str(channel.max or ""), channel.about) for name, channel in STANDARD.items()
+    ]
+    return _table(("channel", "type", "most items", "meaning"), rows)
+
+
+def graphs() -> str:
+    """The shipped graphs."""
+    from agentrag.core.resources import shipped_graphs
+    from agentrag.graph.loader import load_graph
+
+    return _table(("graph", "what it does"), [(f"`{name}`", load_graph(name).about) for name in shipped_graphs()])
+
+
+def prompts() -> str:
+    """The shipped prompts."""
+    from agentrag.core.prompts import Prompts
+
+    found = Prompts()
+    rows = [(f"`{name}`", found[name].header.about, ", ".join(sorted(found[name].header.inputs))) for name in found.names()]
+    return _table(("prompt", "what it asks", "holes"), rows)
+
+
+def models() -> str:
+    """The model catalogue."""
+    from agentrag.models.catalogue import CATALOGUE
+
+    rows = [
+        (f"`{name}`", entry.about, entry.licence, f"{entry.size / 1e6:,.0f} MB", entry.packager)
+        for name, entry in CATALOGUE.items()
+    ]
+    return _table(("name", "what it is", "licence", "size", "who packaged it"), rows)
+
+
+def errors() -> str:
+    """The tree of errors, as the module that defines them draws it."""
+    import agentrag.core.errors
+
+    return f"```text\n{(inspect.getdoc(agentrag.core.errors) or '').split(chr(10), 2)[2].strip()}\n```"
+
+
+def squad() -> str:
+    """The first table of the measured results, as the benchmark wrote it; empty before it has run."""
+    page = ROOT / "docs" / "results" / "squad.md"
+    lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    from_table = dropwhile(lambda line: not line.startswith("|"), lines)
+    return "\n".join(takewhile(lambda line: line.startswith("|"), from_table))
+
+
+def example() -> str:
+    """The agent in Python that ships as an example."""
+    return f"```python\n{(ROOT / 'examples' / 'ask_documents.py').read_text(encoding='utf-8').strip()}\n```"
+
+
+REGIONS: dict[str, Callable[[], str]] = {
+    function.__name__: function
+    for function in (bindings, channels, commands, errors, example, graphs, models, nodes, prompts, settings, squad)
+}
+
+
+def _table(head: tuple[str, ...], rows: Any) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |" for row in lines)
+
+
+def _first(thing: type) -> str:
+    return (inspect.getdoc(thing) or "").split("\n\n")[0]
+
+
+def _name(kind: Any) -> str:
+    text = kind.__name__ if inspect.isclass(kind) and not hasattr(kind, "__args__") else str(kind)
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", text).replace("NoneType", "None")
+
+
+def _type(info: FieldInfo) -> str:
+    bounds = [f"{mark} {value}" for mark, value in _bounds(info)]
+    return f"`{_name(info.annotation)}`" + (f" {', '.join(bounds)}" if bounds else "")
+
+
+def _bounds(info: FieldInfo) -> Iterator[tuple[str, Any]]:
+    for rule in info.metadata:
+        for attribute, mark in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
+            if hasattr(rule, attribute):
+                yield mark, getattr(rule, attribute)
+
+
+def _default(path: tuple[str, ...], info: FieldInfo) -> str:
+    """A default as YAML would write it; words where it depends on the machine."""
+    depends = {
+        ("home",): "the user's data folder of the system",
+        ("cache",): "the user's cache folder of the system",
+        ("runtime", "threads"): "all cores",
+        ("models",): "none",
+    }
+    if path in depends:
+        return depends[path]
+    if info.default is PydanticUndefined:
+        return "required"
+    return "none" if info.default is None or info.default == () else f"`{info.default}`"
