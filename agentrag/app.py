@@ -20,6 +20,7 @@ from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
 from agentrag.graph.draw import mermaid
+from agentrag.graph.inputs import checked_inputs
 from agentrag.graph.loader import load_graph
 from agentrag.graph.python import FlowStep, spec_from_python
 from agentrag.graph.spec import GraphSpec
@@ -132,11 +133,13 @@ class Graph:
             inputs: The graph's inputs.
 
         Raises:
+            InputError: An input is missing or wrong.
             RunError: The run failed.
             StoreError, CatalogueError, SettingsError: A back end cannot be opened.
         """
         from agentrag.graph.compile import stream_run  # lazy: langgraph costs a second
 
+        checked_inputs(self.spec, inputs)  # before any back end is opened
         async with AsyncExitStack() as stack:
             if deps is None:
                 deps = await stack.enter_async_context(open_deps(self, settings, models=models, collections=collections))
