@@ -54,6 +54,7 @@ class _Unit:
     text: str
     start: int
     size: int
+    page: int | None
     heading: str
 
 
@@ -71,11 +72,12 @@ def passages(blocks: Iterable[Block], limit: Limit) -> Iterator[Chunk]:
 
     Cost: memory for one block and two passages; every text is counted some five times.
     """
-    for (page, _), section in groupby(blocks, key=lambda block: (block.page, block.heading.split(" > ")[0])):
-        for units in _evened(_packed(_units(section, limit), limit), limit):
-            text = _joined(units)
-            start = units[0].start
-            yield Chunk(text=text, start=start, end=start + len(text), page=page, heading=_main_heading(units))
+    most = limit.tokens * CHARACTERS_PER_TOKEN
+    for (page, _), section in groupby(_units(blocks, limit), key=lambda unit: (unit.page, unit.heading.split(" > ")[0])):
+        for units in _evened(_packed(section, limit), limit):
+            first, text = units[0], _joined(units)
+            before = first.before if len(first.before) <= most else ""
+            yield Chunk(text, first.start, first.start + len(text), page, _main_heading(units), before)
 
 
 def _joined(units: Sequence[_Unit]) -> str:
@@ -140,14 +142,15 @@ def _halves(units: list[_Unit], cut: int, limit: Limit) -> tuple[list[_Unit], li
     return units[:best], units[best:]
 
 
-def _units(section: Iterable[Block], limit: Limit) -> Iterator[_Unit]:
+def _units(blocks: Iterable[Block], limit: Limit) -> Iterator[_Unit]:
     most = limit.tokens * CHARACTERS_PER_TOKEN
     before = ""
-    for block in section:
+    for block in blocks:
         end = 0
         for start, stop in _spans(block.text, limit):
             text = block.text[start:stop]
-            yield _Unit(before + block.text[end:start], text, block.start + start, limit.size(text), block.heading)
+            before += block.text[end:start]
+            yield _Unit(before, text, block.start + start, limit.size(text), block.page, block.heading)
             before, end = "", stop
         before = (before + block.text[end:])[: most + 1]  # white space that no passage can hold separates passages anyway
 
@@ -158,7 +161,7 @@ def _sentences(unit: _Unit, limit: Limit) -> list[_Unit]:
     end = 0
     for span in sentences(unit.text):
         before = unit.text[end : span.start] if parts else unit.before
-        parts.append(_Unit(before, span.text, unit.start + span.start, limit.size(span.text), unit.heading))
+        parts.append(_Unit(before, span.text, unit.start + span.start, limit.size(span.text), unit.page, unit.heading))
         end = span.end
     return parts
 

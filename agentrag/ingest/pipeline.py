@@ -14,9 +14,11 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from agentrag.core.errors import StoreError
+from agentrag.core.settings import Settings
 from agentrag.ingest.chunk import Limit
 from agentrag.ingest.documents import storable
 from agentrag.ingest.read import Begin, Finish, Piece, Reader, Step, Unchanged
+from agentrag.ingest.tokens import RECORD_TOKENS, token_counter
 from agentrag.ingest.walk import Skipped, Walk, walk
 from agentrag.retrieval.collection import Collection, Writer
 
@@ -35,8 +37,17 @@ class Options:
     """
 
     limit: Limit
-    record_tokens: int = 256
+    record_tokens: int = RECORD_TOKENS
     prune: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, *, prune: bool = False) -> Options:
+        """The options that the settings say, counting in the tokens of their embedder.
+
+        Raises:
+            NotPulledError: The embedder is not on this machine.
+        """
+        return cls(Limit(settings.chunk.tokens, token_counter(settings)), prune=prune)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def test_every_visible_character_is_in_exactly_one_passage_in_order_and_within_t
     limit = Limit(tokens, count)
     chunks = list(passages(iter(blocks), limit))
     assert all(chunk.text == text[chunk.start : chunk.end] for chunk in chunks)
-    assert all(a.end <= b.start for a, b in pairwise(chunks))
+    assert all(a.end + len(b.before) == b.start and text[a.end : b.start] == b.before for a, b in pairwise(chunks))
     gaps = [0, *(place for chunk in chunks for place in (chunk.start, chunk.end)), len(text)]
     assert not "".join(text[a:b] for a, b in zip(gaps[::2], gaps[1::2], strict=True)).strip()
     assert all(limit.holds(chunk.text) for chunk in chunks)
