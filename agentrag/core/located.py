@@ -207,8 +207,8 @@ def validation_problems(error: ValidationError, located: Located, under: Path = 
         elif item["type"] == "missing":
             problems.append(located.problem(path[:-1], f"'{path[-1]}' is missing"))
         else:
-            offending = "" if item["type"] == SAID else f"{_shown(item['input'])}: "
-            problems.append(located.problem(path, offending + _said(item["msg"]), key=key))
+            said = item["msg"] if item["type"] == SAID else f"{_shown(item['input'])}: {_said(item['msg'])}"
+            problems.append(located.problem(path, said, key=key))
     return problems
 
 
@@ -228,7 +228,7 @@ def _said(message: str) -> str:
         message.replace("a valid dictionary", "a mapping").replace("a valid tuple", "a list").replace("a valid list", "a list")
     )
     message = re.sub(r" or instance of \w+$", "", message)
-    return message if message.startswith("Unknown") else message[:1].lower() + message[1:]
+    return message if message[1:2].isupper() else message[:1].lower() + message[1:]
 
 
 def _one_line(text: object) -> str:

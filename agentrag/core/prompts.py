@@ -30,6 +30,7 @@ from agentrag.core.types import Message, Role
 
 Trust = Literal["instruction", "data"]
 _SECTION = re.compile(r"^## (system|user|assistant)[ \t]*$", re.MULTILINE)
+_NAME = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 _HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
@@ -128,19 +129,23 @@ class Prompts:
             UnknownNameError: There is no such prompt.
             SpecError: The file is wrong.
         """
-        if self.folder is not None and (path := self.folder / f"{name}.md").is_file():
-            return parse_prompt(name, path.read_text(encoding="utf-8"), str(path))
-        return _shipped_prompt(name)
+        if _NAME.fullmatch(name):  # nothing else, so that no name leads out of the folder
+            if self.folder is not None and (path := self.folder / f"{name}.md").is_file():
+                return parse_prompt(name, path.read_text(encoding="utf-8"), str(path))
+            if (shipped("prompts") / f"{name}.md").is_file():
+                return _shipped_prompt(name)
+        raise UnknownNameError("prompt", name, self.names())
 
     def names(self) -> list[str]:
-        """Names of the shipped prompts, sorted."""
-        tasks = [task for task in shipped("prompts").iterdir() if task.is_dir() and not task.name.startswith("_")]
-        return sorted(f"{task.name}/{item.name[:-3]}" for task in tasks for item in task.iterdir() if item.name.endswith(".md"))
+        """Names of all prompts, sorted."""
+        roots = [shipped("prompts")] + ([self.folder] if self.folder is not None and self.folder.is_dir() else [])
+        tasks = [task for root in roots for task in root.iterdir() if task.is_dir() and not task.name.startswith("_")]
+        return sorted(
+            {f"{task.name}/{item.name[:-3]}" for task in tasks for item in task.iterdir() if item.name.endswith(".md")}
+        )
 
 
 @cache
 def _shipped_prompt(name: str) -> Prompt:
     file = shipped("prompts") / f"{name}.md"
-    if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", name) or not file.is_file():
-        raise UnknownNameError("prompt", name, Prompts().names())
     return parse_prompt(name, file.read_text(encoding="utf-8"), f"prompts/{name}.md")

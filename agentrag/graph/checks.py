@@ -69,7 +69,7 @@ def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
     others = (conflicts(spec), _inputs(graph), _slots(graph), _steps(graph), _chooses(graph), _writes(graph), _holes(graph))
     found += chain.from_iterable(others)
     if not any(item.path[0] == "flow" and item.message.startswith("Unknown node") for item in found):
-        found += unwritten(spec, graph.channels, graph.reads, doubts.nodes, doubts.flow)
+        found += unwritten(spec, graph.channels, graph.reads, (doubts.channels, doubts.nodes), doubts.flow)
     return found
 
 
@@ -147,8 +147,9 @@ def _condition(graph: Graph, text: str, path: Path) -> Iterator[Finding]:
     try:
         expression = compile_expression(text, graph.channels)
     except ExpressionError as error:
+        shown = " ".join(text.split())
         for fault in error.faults:
-            yield Finding(path, f"'{text}': {fault.message}", offset=fault.offset)
+            yield Finding(path, f"'{shown}': {fault.message}", offset=fault.offset)
     else:
         if not expression.reads:
             yield Finding(path, f"'{text}' reads no channel, so every run would take the same branch")

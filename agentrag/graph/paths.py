@@ -17,7 +17,7 @@ def unwritten(
     spec: GraphSpec,
     channels: Mapping[str, Channel],
     reads: Callable[[str], set[str]],
-    broken: Collection[str],
+    doubted: tuple[Collection[str], Collection[str]],
     partial: bool,
 ) -> list[Finding]:
     """All reads of channels that not every path before the read wrote, outputs included.
@@ -26,21 +26,22 @@ def unwritten(
         spec: The graph.
         channels: All its channels.
         reads: Channels that a node needs, by its name.
-        broken: Nodes that are taken to write everything, because their settings are wrong.
+        doubted: Channels that are taken to be written, and nodes that are taken to write everything, because what the
+            file says of them is wrong.
         partial: True when steps are missing, so that nothing is known about what is written.
     """
     if partial:
         return []
     every = frozenset(channels)
-    writes = {name: item.writes() for name, item in spec.nodes.items()} | dict.fromkeys(broken, every)
+    writes = {name: item.writes() for name, item in spec.nodes.items()} | dict.fromkeys(doubted[1], every)
     needs = {name: frozenset(reads(name)) & every for name in spec.nodes}
     found: list[Finding] = []
     walker = _Walker(channels, needs, writes, _first_writes(spec, writes), found)
-    written = walker.sequence(spec.flow, ("flow",), frozenset(spec.inputs))
+    written = walker.sequence(spec.flow, ("flow",), frozenset(spec.inputs).union(doubted[0]))
     for index, output in enumerate(spec.outputs):
         if output in every - written:
             why = walker.why(output)
-            found.append(Finding(("outputs", index), f"output '{output}' has no value at the end of every path: {why}"))
+            found.append(Finding(("outputs", index), f"output '{output}' may have no value: {why}"))
     return found
 
 
@@ -90,7 +91,7 @@ class _Walker:
         except ExpressionError:  # told where conditions are checked
             return
         for channel in sorted(reads - written):
-            yield Finding(path, f"'{text}' reads channel '{channel}', but {self.why(channel)}")
+            yield Finding(path, f"'{' '.join(text.split())}' reads channel '{channel}', but {self.why(channel)}")
 
     def why(self, channel: str) -> str:
         """Say who writes a channel that a path lacks."""

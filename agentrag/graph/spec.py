@@ -28,7 +28,7 @@ from agentrag.core.prompts import Prompts
 
 LANGUAGE = 1
 STEPS = frozenset({"choose"})
-_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false", "null"})
+_BOOLEANS = frozenset({"yes", "no", "on", "off", "true", "false", "null"})
 
 
 def _version(number: int) -> int:
@@ -46,7 +46,7 @@ def _type_name(name: str) -> str:
 
 def _identifier(name: str) -> str:
     if not re.fullmatch("[a-z_][a-z0-9_]*", name):
-        raise ValueError("a channel or slot is named by lower-case letters, digits and '_'")
+        raise ValueError("a channel is named by lower-case letters, digits and '_'")
     return _unmistakable(name)
 
 
@@ -172,7 +172,7 @@ class GraphSpec(_Part):
     inputs: dict[ChannelName, Annotated[InputSpec, BeforeValidator(_short_input)]]
     outputs: tuple[ChannelName, ...]
     channels: dict[ChannelName, ChannelSpec] = Field(default_factory=dict)
-    models: dict[ChannelName, str] = Field(default_factory=dict)
+    models: dict[Label, str] = Field(default_factory=dict)
     nodes: dict[Label, SerializeAsAny[InstanceOf[Node]]]
     flow: tuple[Step, ...]
     prompts: Prompts = Field(default_factory=Prompts, exclude=True, repr=False)
