@@ -22,12 +22,17 @@ _MACHINE = re.compile(r"(?<![\w.])/(?:home|Users|root|work|tmp|var/tmp)/[\w.-]+"
 
 
 def main() -> None:
-    findings = [*_stale(), *_links(), *_unmentioned(), *_machine_paths()]
-    for finding in findings:
+    found = findings()
+    for finding in found:
         print(finding)
-    if findings:
+    if found:
         sys.exit(1)
     print(f"docs: {len(pages())} pages, all current")
+
+
+def findings() -> list[str]:
+    """All that is wrong, one line each."""
+    return [*_stale(), *broken_links(), *_unmentioned(), *machine_paths()]
 
 
 def _stale() -> Iterator[str]:
@@ -35,7 +40,8 @@ def _stale() -> Iterator[str]:
         yield f"{page.relative_to(ROOT)}: generated parts are not current; run: make docs"
 
 
-def _links() -> Iterator[str]:
+def broken_links() -> Iterator[str]:
+    """Links to files, pictures and headings of the repository that are not there."""
     for page in pages():
         text = _FENCE.sub("", page.read_text(encoding="utf-8"))
         for match in _LINK.finditer(_CODE.sub("", text)):
@@ -74,7 +80,8 @@ def _unmentioned() -> Iterator[str]:
             yield f"docs: {name.strip('`')} is mentioned nowhere"
 
 
-def _machine_paths() -> Iterator[str]:
+def machine_paths() -> Iterator[str]:
+    """Paths that exist on one machine only."""
     for page in pages():
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
             if found := _MACHINE.search(line):

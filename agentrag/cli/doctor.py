@@ -128,9 +128,9 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _collections(settings: Settings) -> Iterator[Finding]:
-    from agentrag.retrieval.collections import collection_names
+    from agentrag.retrieval.collections import Collections
 
-    names = collection_names(settings)
+    names = Collections(settings, None).names()
     empty = "none yet -> agentrag ingest PATH --collection docs"
     yield Finding("ok" if names else "note", "collections", ", ".join(names) or empty)
 

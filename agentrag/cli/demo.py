@@ -1,0 +1,87 @@
+"""`agentrag demo`: from nothing to a cited answer, with the documents that ship with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentrag.cli.console import note, out, run_async, say
+
+if TYPE_CHECKING:
+    from agentrag.core.settings import Settings
+
+COLLECTION = "demo"
+QUESTION = "How many beds does Lantern House have?"
+NEXT = (
+    f'agentrag ask "At what mean wind speed must diving stop?" --collection {COLLECTION}',
+    f"agentrag chat --collection {COLLECTION}",
+    "agentrag ingest PATH --collection docs",
+)
+
+
+def demo() -> None:
+    """Get models, ingest sample documents, ask them."""
+    run_async(_demo)
+
+
+async def _demo() -> None:
+    # lazy: --help needs none of it
+    from agentrag.app import Graph
+    from agentrag.cli import answers
+    from agentrag.cli.models import pull_shown
+    from agentrag.core.settings import load_settings
+
+    settings = load_settings()
+    for model in _needed(settings):
+        note(f"getting {model}")
+        pull_shown(model, settings.cache)
+    await _ingest(settings)
+    note(f"asking: {QUESTION}")
+    with answers.Draft() as draft:
+        result = await Graph.load("ask").run(
+            settings=settings, collections={"docs": COLLECTION}, on_event=draft.see, question=QUESTION
+        )
+    out().print(QUESTION, style="bold")
+    answers.print_answer(result)
+    answers.note_cost(result)
+    say()
+    say("Try next:")
+    for command in NEXT:
+        say(f"  {command}")
+
+
+def _needed(settings: Settings) -> Iterator[str]:
+    """Models that are not on this machine yet."""
+    from agentrag.core.errors import NotPulledError
+    from agentrag.core.settings import LlamaCpp
+    from agentrag.models.catalogue import model_files
+
+    default = settings.binding("default")
+    for model in [*([default.model] if isinstance(default, LlamaCpp) else []), settings.embedder]:
+        try:
+            model_files(model, settings.cache)
+        except NotPulledError:
+            yield model
+
+
+async def _ingest(settings: Settings) -> None:
+    from agentrag.cli.ingest import print_report, progress_bar
+    from agentrag.ingest.pipeline import Options, ingest
+    from agentrag.retrieval.collections import Collections
+    from agentrag.retrieval.embed import open_embedder
+
+    note("ingesting the sample documents")
+    library = Collections(settings, open_embedder(settings))
+    async with library.open(COLLECTION, write=True) as collection:
+        with progress_bar() as show:
+            report = await ingest(samples(), collection, Options.of(settings), show)
+    print_report(report, COLLECTION)
+
+
+def samples() -> list[Path]:
+    """The sample documents, sorted by name."""
+    from agentrag.core.resources import shipped
+
+    formats = {".pdf", ".html", ".docx", ".md", ".txt"}
+    return sorted(path for path in Path(str(shipped("samples"))).iterdir() if path.suffix in formats)
