@@ -21,15 +21,17 @@ BROKEN = (httpx.TransportError, aiohttp.ClientError, OSError)
 
 def broken(who: str, error: BaseException, timeout: float) -> ModelError:
     """The connection failed or nothing came for `timeout` seconds."""
-    if isinstance(error, httpx.ConnectError):
-        return ModelError(
-            f"{who}: no server answers there ({one_line(str(error))}). Start it, or correct the url.", retryable=True
-        )
-    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-        return ModelError(
-            f"{who} sent nothing for {timeout:g} s. Raise `timeout` of the binding if it is slow.", retryable=True
-        )
-    return ModelError(f"{who}: the connection broke ({one_line(str(error)) or type(error).__name__}).", retryable=True)
+    cause = error.__cause__ or error  # the transport's own names for errors are coarser than aiohttp's
+    said = one_line(str(cause)) or type(cause).__name__
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return ModelError(f"{who}: no server answers there ({said}). Start it, or correct the url.", retryable=True)
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return ModelError(f"{who}: the server does not accept connections ({said}).", retryable=True)
+    if isinstance(cause, aiohttp.ServerTimeoutError):
+        return ModelError(f"{who} sent nothing for {timeout:g} s. Raise `timeout` of the binding if it is slow.", retryable=True)
+    if isinstance(cause, aiohttp.ClientPayloadError):
+        return ModelError(f"{who} broke off in the middle of its answer.", retryable=True)
+    return ModelError(f"{who}: the connection broke ({said}).", retryable=True)
 
 
 def refused(who: str, status: int, headers: Mapping[str, str], payload: bytes, key: str) -> ModelError:

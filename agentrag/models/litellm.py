@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,14 +13,16 @@ from typing import Any
 
 from agentrag.core.errors import ModelError
 from agentrag.core.ports import OnText
-from agentrag.core.types import ChatRequest, Completion
+from agentrag.core.types import ChatRequest, Completion, Usage
 from agentrag.models.faults import one_line, retry_after
-from agentrag.models.protocol import body_of, completion_of
+from agentrag.models.protocol import StreamedReply, body_of, completion_of
 from agentrag.models.retry import ATTEMPTS
 from agentrag.models.schema import held_to_schema
 
 _PASSING = {408, 409, 425, 429}
 _GROUP = "model"
+_PREFIX = re.compile(r"^(litellm\.\w+: )+")
+_ROUTER = re.compile(r"\s*(?:LiteLLM: model group|Deployment Info:|model=model\.)")  # what the Router adds about itself
 
 
 @cache
@@ -79,15 +82,10 @@ class LiteLLMModel:
             reply = await self._router.acompletion(**body)
         except Exception as error:
             raise fault_of(error, self._who) from error
-        if on_text is not None:
-            reply = await self._streamed(reply, on_text, body)
-        try:
-            completion = completion_of(reply.model_dump())
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self._who} gave no valid reply ({error!r}).", retryable=True) from error
+        completion = self._whole(reply) if on_text is None else await self._streamed(reply, on_text)
         if completion.finish == "content_filter":
             raise ModelError(f"{self._who} withheld its answer: the provider's content filter stepped in.")
-        return replace(completion, usage=replace(completion.usage, usd=_price(reply)))
+        return replace(completion, usage=replace(completion.usage, usd=self._price(completion.usage)))
 
     def _open(self) -> Any:
         deployment = {"model_name": _GROUP, "litellm_params": self._parameters}
@@ -96,15 +94,21 @@ class LiteLLMModel:
         except Exception as error:
             raise fault_of(error, self._who) from error
 
-    async def _streamed(self, stream: Any, on_text: OnText, body: dict[str, Any]) -> Any:
-        chunks = []
+    def _whole(self, reply: Any) -> Completion:
+        try:
+            return completion_of(reply.model_dump())
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise ModelError(f"{self._who} gave no valid reply ({error!r}).", retryable=True) from error
+
+    async def _streamed(self, stream: Any, on_text: OnText) -> Completion:
+        reply = StreamedReply()
         async for chunk in self._guarded(stream):
-            chunks.append(chunk)
-            if chunk.choices and (text := chunk.choices[0].delta.content):
+            if text := reply.take(chunk.model_dump()):
                 on_text(text)
-        if not any(chunk.choices and chunk.choices[0].finish_reason for chunk in chunks):
-            raise ModelError(f"{self._who} broke off in the middle of its answer.", retryable=True)
-        return library().stream_chunk_builder(chunks, messages=body["messages"])
+        completion = reply.completion()
+        if not reply.complete or not completion.text:  # litellm invents an ending where the provider sent nothing
+            raise ModelError(f"{self._who} broke off before its answer was complete.", retryable=True)
+        return completion
 
     async def _guarded(self, stream: Any) -> AsyncIterator[Any]:
         try:
@@ -112,6 +116,19 @@ class LiteLLMModel:
                 yield chunk
         except Exception as error:
             raise fault_of(error, self._who) from error
+
+    def _price(self, usage: Usage) -> float:
+        """USD by litellm's table; 0.0 for models that it does not hold."""
+        try:
+            parts = library().cost_per_token(
+                model=self._parameters["model"],
+                prompt_tokens=usage.prompt_tokens,
+                completion_tokens=usage.completion_tokens,
+                cache_read_input_tokens=usage.cached_tokens,
+            )
+        except Exception:  # it raises bare exceptions for unknown models, and an answer is worth more than its price
+            return 0.0
+        return float(sum(parts))
 
 
 def fault_of(error: Exception, who: str) -> ModelError:
@@ -129,7 +146,8 @@ def fault_of(error: Exception, who: str) -> ModelError:
     status = getattr(error, "status_code", None)
     retryable = isinstance(error, passing) or (isinstance(status, int) and (status in _PASSING or status >= 500))
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    text = one_line(_without_keys(str(error))) or type(error).__name__
+    said = _ROUTER.split(_PREFIX.sub("", str(error)))[0]
+    text = one_line(_without_keys(said)) or type(error).__name__
     return ModelError(f"{who}: {text}.", retryable=retryable, retry_after=retry_after(headers.get("retry-after")))
 
 
@@ -138,14 +156,6 @@ def _without_keys(text: str) -> str:
         if len(value) >= 8 and name.endswith(("_KEY", "_TOKEN", "_SECRET")):
             text = text.replace(value, "***")
     return text
-
-
-def _price(reply: Any) -> float:
-    """USD by litellm's table; 0.0 for models that it does not hold."""
-    try:
-        return float(library().completion_cost(completion_response=reply) or 0.0)
-    except Exception:  # it raises bare exceptions for unknown models, and an answer is worth more than its price
-        return 0.0
 
 
 def _host(options: dict[str, Any]) -> str:

@@ -92,14 +92,19 @@ def _pull(home: Path, entry: ModelEntry | None, source: str, remote: Remote | No
     if entry is None or remote is not None:
         fetched = _from_address(home.name, remote or stated_url(source), partial, progress)
     else:
-        _check_room(entry, partial)
+        check_room(entry, partial)
         fetched = _files_of(entry, source, partial, progress)
     write_record(partial, source, fetched)
     origin.unlink()
     _swap(partial, home)
 
 
-def _check_room(entry: ModelEntry, partial: Path) -> None:
+def check_room(entry: ModelEntry, partial: Path) -> None:
+    """See that what is still to come of `entry` fits on the disk that holds the folder `partial`.
+
+    Raises:
+        CatalogueError: It does not.
+    """
     there = sum(path.stat().st_size for path in partial.iterdir() if path.is_file())
     needed = entry.size - there + min(_HEADROOM, entry.size)
     free = shutil.disk_usage(partial).free

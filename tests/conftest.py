@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentrag.core.settings import LlamaCpp, Runtime, Settings, load_settings
+from agentrag.models.pull import pull
+
+SMOLLM = "smollm2-135m-instruct"
+
+
+@pytest.fixture(scope="session")
+def smollm(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose default model is a real one, small enough for tests; pulled at first use, then kept in the user's cache.
+
+    What is written besides the model goes to a folder of the test run.
+    """
+    kept = load_settings(_empty(tmp_path_factory)).cache
+    pull(SMOLLM, kept)
+    place = tmp_path_factory.mktemp("agentrag")
+    (place / "cache").mkdir()
+    (place / "cache" / "models").symlink_to(kept / "models")
+    return Settings(
+        home=place / "home",
+        cache=place / "cache",
+        models={"default": LlamaCpp(model=SMOLLM), "local": LlamaCpp(model=SMOLLM)},
+        runtime=Runtime(threads=1, parallel=2, context=2048),
+    )
+
+
+def _empty(factory: pytest.TempPathFactory) -> Path:
+    """A settings file that says nothing: what lies in the working directory must not matter."""
+    path = factory.mktemp("settings") / "agentrag.yaml"
+    path.touch()
+    return path
