@@ -18,7 +18,9 @@ def sentences(text: str, language: str = "en") -> list[Span]:
     """Cut a text into sentences (list items and headings count as sentences).
 
     Args:
+        text: Any text.
         language: ISO 639-1 code; decides which abbreviations do not end a sentence.
+
     Returns:
         Non-empty spans in order, not overlapping; together they hold every character that is not white space.
 

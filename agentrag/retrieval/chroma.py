@@ -1,0 +1,143 @@
+"""Nearest neighbours by Chroma's HNSW index in a folder.
+
+Two processes on one folder destroy it, without any error at the time, so whoever opens it holds the collection's lock.
+Chroma never sees texts, and never embeds: its default embedding function would fetch a model from the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentrag.core.errors import StoreError
+from agentrag.core.ports import Vectors
+from agentrag.core.types import Metadata
+from agentrag.retrieval.filter import normalised
+
+_NAME = "passages"  # one Chroma collection per folder, so that its rules for names never meet the user's
+_AT_ONCE = 200
+SAME = 0.999
+"""Cosine from which two vectors count as equal."""
+
+
+class ChromaStore:
+    """A VectorStore over a folder of its own, made where it does not exist.
+
+    Raises:
+        StoreError: From every method: Chroma failed; the cause is chained.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._client: Any = None
+        with self._faults():
+            self._client, self._passages = _opened(folder)
+            self._most: int = self._client.get_max_batch_size()
+
+    def add(self, ids: Sequence[str], vectors: Vectors, metadatas: Sequence[Metadata]) -> None:
+        """Insert or replace. `vectors` has shape (len(ids), d) with rows of length 1."""
+        for begin in range(0, len(ids), self._most):
+            part = slice(begin, begin + self._most)
+            # Chroma refuses empty metadata, yet takes None
+            fields = [dict(metadata) or None for metadata in metadatas[part]]
+            with self._faults():
+                self._passages.upsert(ids=list(ids[part]), embeddings=vectors[part], metadatas=fields)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove; unknown ids are ignored."""
+        for begin in range(0, len(ids), self._most):
+            with self._faults():
+                self._passages.delete(ids=list(ids[begin : begin + self._most]))
+
+    def search(self, vector: Vectors, k: int, where: Mapping[str, Any] | None = None) -> list[tuple[str, float]]:
+        """Return up to `k` (id, cosine in -1..1), best first, ties by id."""
+        conditions = normalised(where) if where else None
+        with self._faults():
+            # nothing but distances: texts and metadata would double the time
+            found = self._passages.query(query_embeddings=vector, n_results=k, where=conditions, include=["distances"])
+        hits = [(id_, _cosine(distance)) for id_, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+        return sorted(hits, key=lambda hit: (-hit[1], hit[0]))
+
+    def ids(self) -> set[str]:
+        """All ids that a search by their own vector finds, or that have a twin of equal vector which it finds.
+
+        Chroma's count() also counts what is lost. Many equal vectors make some of them unreachable in any HNSW graph, and
+        any of them is as good an answer as the others, so that is no loss.
+
+        Cost: about 1 ms per id.
+        """
+        listed = sorted(self.listed())
+        parts = (listed[begin : begin + _AT_ONCE] for begin in range(0, len(listed), _AT_ONCE))
+        return {id_ for part in parts for id_ in self._reached(self.vectors(part))}
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors of shape (d,) as the index holds them; those that it lost are left out. At most a few hundred ids."""
+        try:
+            with self._faults():
+                held = self._passages.get(ids=list(ids), include=["embeddings"])
+        except StoreError:
+            # one lost vector fails the whole call: part it to spare the others
+            if len(ids) <= 1:
+                return {}
+            half = len(ids) // 2
+            return self.vectors(ids[:half]) | self.vectors(ids[half:])
+        return dict(zip(held["ids"], np.asarray(held["embeddings"], dtype=np.float32), strict=True))
+
+    def listed(self) -> set[str]:
+        """All ids in Chroma's tables, without a look at the index. Cost: about 10 us per id."""
+        with self._faults():
+            listed: list[str] = self._passages.get(include=[])["ids"]
+        return set(listed)
+
+    def close(self) -> None:
+        """Release files. Calling it twice is allowed."""
+        if self._client is not None:
+            with self._faults():
+                self._client.close()
+            self._client = None
+
+    def _reached(self, vectors: Mapping[str, Vectors]) -> list[str]:
+        if not vectors:
+            return []
+        with self._faults():
+            near = self._passages.query(query_embeddings=np.stack(list(vectors.values())), n_results=1, include=["distances"])
+        return [id_ for id_, gaps in zip(vectors, near["distances"], strict=True) if gaps and _cosine(gaps[0]) >= SAME]
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"Vector index {self._folder}: {' '.join(str(error).split())}") from error
+        except BaseException as error:
+            # a panic of Chroma's Rust part derives from BaseException
+            if type(error).__name__ != "PanicException":
+                raise
+            raise StoreError(f"Vector index {self._folder}: {' '.join(str(error).split())}") from error
+
+
+def _cosine(distance: float) -> float:
+    return max(-1.0, min(1.0, 1.0 - distance))
+
+
+def _opened(folder: Path) -> tuple[Any, Any]:
+    # lazy: a second of start-up
+    import chromadb
+    from chromadb.config import Settings
+
+    folder.mkdir(parents=True, exist_ok=True)
+    client: Any = chromadb.PersistentClient(folder, settings=Settings(anonymized_telemetry=False))
+    try:
+        # half of these leave a tenth of a corpus of much alike passages unreachable
+        index = {"space": "cosine", "ef_construction": 200, "ef_search": 100, "max_neighbors": 32}
+        collection = client.get_or_create_collection(_NAME, embedding_function=None, configuration={"hnsw": index})
+    except BaseException:
+        client.close()
+        raise
+    return client, collection
