@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from agentrag.core.node import Reference
+
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 100
 
@@ -162,6 +164,11 @@ def _name(kind: Any) -> str:
 
 
 def _type(info: FieldInfo) -> str:
+    """A type with its bounds; what a setting refers to where it names something."""
+    if reference := next((mark for mark in info.metadata if isinstance(mark, Reference)), None):
+        return {"model": "model slot", "collection": "collection slot"}.get(reference.kind, reference.kind)
+    if "discriminator" in str(info.annotation):
+        return "[bindings](#bindings) by name"
     bounds = [f"{mark} {value}" for mark, value in _bounds(info)]
     return f"`{_name(info.annotation)}`" + (f" {', '.join(bounds)}" if bounds else "")
 

@@ -1,0 +1,42 @@
+"""The examples run, and the two forms of the same agent are the same."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from agentrag import Graph
+from tests.docs.conftest import Machine
+from tools.doc_regions import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+def test_the_python_example_and_the_yaml_example_are_one_graph() -> None:
+    in_python = runpy.run_path(str(EXAMPLES / "ask_documents.py"))["graph"]
+    in_yaml = Graph.load(str(EXAMPLES / "ask_documents.yaml"))
+    assert in_python.spec.model_dump() == in_yaml.spec.model_dump()
+
+
+def test_the_python_form_takes_about_as_many_lines_as_the_yaml() -> None:
+    def lines(text: str) -> int:
+        return sum(bool(line.strip()) for line in text.splitlines())
+
+    python = (EXAMPLES / "ask_documents.py").read_text(encoding="utf-8")
+    graph = python[python.index("graph = Graph(") : python.index("if __name__")]
+    assert lines(graph) <= 1.3 * lines((EXAMPLES / "ask_documents.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "command",
+    [["python", str(EXAMPLES / "ask_documents.py")], ["agentrag", "ask", "--graph", str(EXAMPLES / "ask_documents.yaml")]],
+    ids=["python", "yaml"],
+)
+def test_an_example_answers_with_a_citation(command: list[str], machine: Machine, tmp_path: Path) -> None:
+    done = machine.run(tmp_path, *command, "How many beds does Lantern House have?")
+    assert done.returncode == 0, done.stderr
+    assert "Lantern House has six beds [1]." in done.stdout
+    assert "station-handbook.pdf" in done.stdout
