@@ -52,4 +52,4 @@ def _passage(value: Passage) -> str:
 @render.register
 def _message(value: Message) -> str:
     """A turn of a conversation."""
-    return f"{value.role}: {value.content}"
+    return f"{value.role.capitalize()}: {value.content}"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from agentrag.core.channels import State
@@ -23,6 +22,7 @@ from agentrag.retrieval.terms import content_terms, coverage, rarity, terms
 UNSUPPORTED = "[?]"
 _CLAIMED = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_NAME = re.compile(r"\b[A-Z][\w-]+")
 _END = re.compile(r"[.!?:]*[\"'\u201d\u2019)]*$")
 
 
@@ -39,7 +39,6 @@ class Candidate:
 class Claim:
     """A sentence of the answer: the words that its evidence should hold."""
 
-    span: Span
     wanted: frozenset[str]
     weight: Callable[[str], float]
     numbers: frozenset[str]
@@ -55,23 +54,22 @@ class Claim:
 class Cite(Node):
     """Cite the sentence that bears out each sentence of the answer, and mark sentences that nothing bears out.
 
-    A quote scores the share of the claim's content words that it holds (rare words and words that the question does
-    not already say count more) plus parts of its cosine to the claim and to the question. It counts as support when that share
-    reaches `threshold` and it holds every number of the claim that the question does not say; where one sentence does
-    not suffice, the best pair may.
-    Reads `answer`, the channel `among`, and the holes of `question`; writes `answer` (with [n] behind supported and [?] behind
-    unsupported sentences where `markers`), `citations` (offsets into the source's text; `quote` is that slice),
+    A quote scores the share of the claim's content words that it holds, plus a part of its cosine to the claim. Rare
+    words count more, words that the question does not say `novelty` times as much, numbers and names among them twice
+    that. It is support when that share reaches `threshold` and it holds every number of the claim that the question
+    does not say; where one sentence does not suffice, a pair may.
+    Reads `answer`, the channel `among`, and the holes of `question`; writes `answer` (with [n] in supported and [?] in
+    unsupported sentences; bare where `span`), `citations` (offsets into the source's text; `quote` is that slice),
     `unsupported`, `abstained` (false). Source markers that the model wrote are dropped.
     Cost: one embedding call over the sentences; vectors of sentences seen before come from the cache.
     """
 
     among: Literal["passages", "evidence"] = Field("passages", description="where quotes may come from")
     question: TemplateText = "{question}"
-    threshold: float = Field(0.5, ge=0, le=1, description="least share of a claim that its evidence holds")
+    threshold: float = Field(0.6, ge=0, le=1, description="least share of a claim that its evidence holds")
     novelty: float = Field(3.0, ge=1, description="weight of words that the question does not say")
-    claim_cosine: float = Field(0.3, ge=0, description="weight of the cosine between claim and quote")
-    question_cosine: float = Field(0.2, ge=0, description="weight of the cosine between question and quote")
-    markers: bool = Field(True, description="write [n] and [?] into the answer")
+    cosine: float = Field(0.5, ge=0, description="weight of the cosine between claim and quote")
+    span: bool = Field(False, description="the answer is a bare span: one claim, read with the question, left unmarked")
 
     def reads(self) -> frozenset[str]:
         return frozenset({"answer", self.among})
@@ -82,15 +80,18 @@ class Cite(Node):
     async def __call__(self, state: State, deps: Deps) -> State:
         answer = _CLAIMED.sub("", state["answer"]).strip()
         question = Template(self.question).fill(state, render).strip()
-        spans = sentences(answer)
+        if self.span:
+            answer = answer.strip("\"'").removesuffix(".")
+        spans = [Span(answer, 0, len(answer))] * bool(answer) if self.span else sentences(answer)
         candidates = list(_candidates(state[self.among]))
         quotes: list[list[Candidate]] = [[] for _ in spans]
         if spans and candidates:
-            vectors = await deps.embed([question, *(s.text for s in spans), *(c.span.text for c in candidates)])
+            claims = [f"{question} {span.text}" if self.span else span.text for span in spans]
+            vectors = await deps.embed([*claims, *(candidate.span.text for candidate in candidates)])
             quotes = self._quotes(question, spans, candidates, vectors)
         numbered = _number(quotes)
         return {
-            "answer": _marked(answer, spans, numbered) if self.markers else answer,
+            "answer": answer if self.span else _marked(answer, spans, numbered),
             "citations": _unique(numbered),
             "unsupported": [span.text for span, cited in zip(spans, numbered, strict=True) if not cited],
             "abstained": False,
@@ -99,19 +100,12 @@ class Cite(Node):
     def _quotes(
         self, question: str, spans: Sequence[Span], candidates: Sequence[Candidate], vectors: Vectors
     ) -> list[list[Candidate]]:
-        said, numbers = content_terms(question), frozenset(_NUMBER.findall(question))
         rare = rarity([candidate.words for candidate in candidates])
-
-        def weight(term: str) -> float:
-            return rare(term) * (1.0 if term in said else self.novelty)
-
-        quotes_at = 1 + len(spans)
-        to_question = np.asarray(vectors[quotes_at:] @ vectors[0])
+        cosines = vectors[: len(spans)] @ vectors[len(spans) :].T
         found = []
-        for place, span in enumerate(spans, start=1):
-            claim = Claim(span, content_terms(span.text), weight, frozenset(_NUMBER.findall(span.text)) - numbers)
-            bonus = self.claim_cosine * (vectors[quotes_at:] @ vectors[place]) + self.question_cosine * to_question
-            found.append(self._support(claim, candidates, bonus.tolist()))
+        for span, row in zip(spans, cosines, strict=True):
+            claim = _claim(span.text, question, rare, self.novelty)
+            found.append(self._support(claim, candidates, (self.cosine * row).tolist()))
         return found
 
     def _support(self, claim: Claim, candidates: Sequence[Candidate], bonus: Sequence[float]) -> list[Candidate]:
@@ -128,6 +122,19 @@ class Cite(Node):
 
     def cost(self, sizes: Sizes) -> Calls:
         return Calls(embed=1)
+
+
+def _claim(text: str, question: str, rare: Callable[[str], float], novelty: float) -> Claim:
+    said = content_terms(question)
+    names = frozenset(terms(" ".join(_NAME.findall(text))))
+
+    def weight(term: str) -> float:
+        if term in said:
+            return rare(term)
+        return rare(term) * novelty * (2.0 if term in names or term.isdigit() else 1.0)
+
+    numbers = frozenset(_NUMBER.findall(text)) - frozenset(_NUMBER.findall(question))
+    return Claim(content_terms(text) or frozenset(terms(text)), weight, numbers)
 
 
 def _candidates(passages: Sequence[Passage]) -> Iterator[Candidate]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from textwrap import shorten
+
 from pydantic import Field
 
 from agentrag.core.channels import State
@@ -15,29 +18,34 @@ class Condense(Node):
     """Rewrite `question` with what `history` says.
 
     Reads `question`, `history`; writes `standalone` (one line; the question itself where there is no history or the
-    model writes nothing). Only the last `turns` messages are shown, each cut to `characters`.
+    model writes nothing) and `contextual` (the user's last turn before the question, then the question: a second query
+    that no model can spoil). Only the last `turns` messages are shown, each cut to `characters` at a word.
     Cost: one model call, none without history.
     """
 
     prompt: PromptName = "chat/condense"
     model: ModelSlot = "writer"
     turns: int = Field(4, ge=1, le=40, description="messages of the history that are shown, newest last")
-    characters: int = Field(400, ge=50, description="most characters shown of one message")
+    characters: int = Field(200, ge=50, description="most characters shown of one message")
     max_tokens: int = Field(64, ge=8, description="bound of the rewritten question")
 
     def reads(self) -> frozenset[str]:
         return frozenset({"question", "history"})
 
     def writes(self) -> frozenset[str]:
-        return frozenset({"standalone"})
+        return frozenset({"standalone", "contextual"})
 
     async def __call__(self, state: State, deps: Deps) -> State:
-        if not state["history"]:
-            return {"standalone": state["question"]}
-        shown = [type(turn)(turn.role, turn.content[: self.characters]) for turn in state["history"][-self.turns :]]
+        question, history = state["question"], state["history"]
+        if not history:
+            return {"standalone": question, "contextual": question}
+        asked = [turn.content for turn in history if turn.role == "user"][-1:]
+        shown = [
+            replace(turn, content=shorten(turn.content, self.characters, placeholder=" ...")) for turn in history[-self.turns :]
+        ]
         messages = deps.prompts[self.prompt].messages({**state, "history": shown})
         completion = await deps.chat(self.model, ChatRequest(messages, self.max_tokens, stop=("\n",)))
-        return {"standalone": completion.text.strip().strip('"') or state["question"]}
+        return {"standalone": completion.text.strip().strip('"') or question, "contextual": " ".join([*asked, question])}
 
     def cost(self, sizes: Sizes) -> Calls:
         return Calls(model=1)

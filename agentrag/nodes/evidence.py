@@ -36,7 +36,8 @@ class Evidence(Node):
 
     A sentence scores the mean of its cosine to the query and of the share of the query's words (by rarity among the
     retrieved sentences) that it or its passage's title holds, less a little for each rank of its passage.
-    Reads the holes of `query`, and `passages`; writes `evidence`: exact slices of passages, in the passages' order.
+    Reads the holes of `query`, and `passages`; writes `evidence` (exact slices of passages, in the passages' order) and
+    `relevance` (the best score of a chosen sentence, before its rank counts; 0 without passages).
     Cost: one embedding call over the sentences; vectors of sentences seen before come from the cache.
     """
 
@@ -48,17 +49,18 @@ class Evidence(Node):
         return frozenset({"passages"})
 
     def writes(self) -> frozenset[str]:
-        return frozenset({"evidence"})
+        return frozenset({"evidence", "relevance"})
 
     async def __call__(self, state: State, deps: Deps) -> State:
         passages: list[Passage] = state["passages"]
         found = list(_sentences(passages))
         if not found:
-            return {"evidence": []}
+            return {"evidence": [], "relevance": 0.0}
         query = Template(self.query).fill(state, render).strip()
         scores = await self._scores(query, passages, found, deps)
-        chosen = _within(found, scores, self.tokens * CHARACTERS_PER_TOKEN)
-        return {"evidence": list(_slices(passages, chosen))}
+        ranked = [score - self.rank_weight * sentence.rank for score, sentence in zip(scores, found, strict=True)]
+        chosen = _within(found, ranked, self.tokens * CHARACTERS_PER_TOKEN)
+        return {"evidence": list(_slices(passages, chosen)), "relevance": max(scores[sentence.place] for sentence in chosen)}
 
     async def _scores(self, query: str, passages: Sequence[Passage], found: Sequence[Sentence], deps: Deps) -> list[float]:
         vectors = await deps.embed([query, *(sentence.span.text for sentence in found)])

@@ -52,7 +52,7 @@ async def test_markers_of_the_model_are_dropped() -> None:
 
 
 async def test_a_bare_span_is_cited_without_markers() -> None:
-    out = await cited("nine", markers=False)
+    out = await cited("nine", span=True)
     assert out["answer"] == "nine"
     assert [citation.n for citation in out["citations"]] == [1]  # type: ignore[attr-defined]  # the state is untyped
 

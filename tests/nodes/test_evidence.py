@@ -39,7 +39,7 @@ async def test_the_best_sentence_stays_even_where_it_is_longer_than_the_bound() 
 
 async def test_no_passages_give_no_evidence_and_no_call() -> None:
     deps = fake_deps(embedder=None)
-    assert await Evidence()({"question": "?", "passages": []}, deps) == {"evidence": []}
+    assert await Evidence()({"question": "?", "passages": []}, deps) == {"evidence": [], "relevance": 0.0}
 
 
 @settings(max_examples=40, deadline=None)
