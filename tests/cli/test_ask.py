@@ -120,6 +120,39 @@ async def test_a_list_input_that_is_not_json_is_wrong_usage(command: Command, fo
     assert "input 'history' is a history, written as JSON" in done.err
 
 
+async def test_a_terminal_sees_the_answer_while_it_is_written_and_the_checked_one_at_the_end(folder: Path) -> None:
+    screen, terminal = os.openpty()
+    async with StubChatServer(["The lamp of the lighthouse is red today."], pace=0.2) as server:
+        bind(folder, server.url)
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "agentrag", "ask", "What?", "--graph", "echo.yaml"),
+            cwd=folder,
+            env=environment(folder) | {"STUB_KEY": "sk-secret", "TERM": "xterm", "COLUMNS": "80"},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        seen, drafts = "", []
+        while piece := await asyncio.to_thread(_read, screen):
+            seen += piece
+            drafts.append(server.in_flight and "The lamp" in seen)
+        await child.wait()
+    os.close(screen)
+    assert child.returncode == 0
+    assert any(drafts)
+    assert "starting ..." in seen
+    assert "The lamp of the lighthouse is red today.\r\n" in seen
+
+
+def _read(screen: int) -> str:
+    """What the terminal shows next; "" when its program has ended."""
+    try:
+        return os.read(screen, 65536).decode(errors="replace")
+    except OSError:
+        return ""
+
+
 async def test_ctrl_c_during_an_answer_ends_at_once_with_130(folder: Path) -> None:
     async with StubChatServer(["word " * 500], pace=0.05) as server:
         bind(folder, server.url)
