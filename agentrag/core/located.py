@@ -85,6 +85,14 @@ class Located:
         return node, True
 
 
+class Nowhere(Located):
+    """Data that stands in no file, so that its problems have a path and no place."""
+
+    def place(self, path: Path) -> Place:
+        """Line 0, column 0: unknown."""
+        return 0, 0
+
+
 def dotted(path: Path) -> str:
     """Write a path as "nodes.search.k"."""
     return ".".join(map(str, path))

@@ -24,7 +24,7 @@ MAX_CHARACTERS = 1000
 _ERROR = re.compile(r"^(?:INVALID_ARGUMENT: )?ERROR: <input>:(\d+):(\d+): (.*?)(?: \[INVALID_ARGUMENT\])?$", re.MULTILINE)
 _UNDECLARED = re.compile(r"undeclared reference to '\.?(\w+)[\w.]*'")
 _NO_FIELD = re.compile(r"undefined field '(\w+)' not found in struct '([\w.]+)'")
-_OPERATORS = {f"_{sign}_": sign for sign in ("+", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "!=", "&&", "||")}
+_OPERATOR = re.compile(r"overload for '([^']*[^'\w][^']*)'")
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,8 @@ def _faults(text: str, report: str, channels: Mapping[str, Channel], types: CelT
         offset = starts[min(int(line), len(starts)) - 1] + int(column) - 1
         if "*error*" not in message:  # only follows from another one
             found.append(Fault(min(offset, len(text) - 1), _told(message, channels, types)))
+    if "recursion limit" in report:
+        return [Fault(0, "is nested too deep")]
     return found or [Fault(0, " ".join(report.split()))]
 
 
@@ -129,4 +131,4 @@ def _told(message: str, channels: Mapping[str, Channel], types: CelTypes) -> str
     if match := _NO_FIELD.search(message):
         return unknown("field", match[1], types.fields(match[2]))
     message = message.split(" expecting {")[0].replace("mismatched input", "unexpected").replace("'<EOF>'", "end")
-    return re.sub(r"'(_\S+_)'", lambda match: f"'{_OPERATORS.get(match[1], match[1])}'", message)
+    return _OPERATOR.sub(lambda match: f"overload for '{re.sub('[_@]', '', match[1])}'", message)

@@ -13,8 +13,8 @@ from agentrag.core.located import Located, load_yaml, validation_problems
 from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
 from agentrag.core.resources import find_graph, shipped_graphs
-from agentrag.graph.checks import Doubts, findings
-from agentrag.graph.mend import mended
+from agentrag.graph.assemble import assembled
+from agentrag.graph.checks import Doubts
 from agentrag.graph.spec import GraphSpec, known_keys
 
 
@@ -55,19 +55,7 @@ def load_graph_text(text: str, file: str, prompts: Prompts | None = None) -> Gra
     problems = [] if "prompts" not in located.data else [_unknown_key(located, "prompts")]
     nodes, broken = _nodes(located, data.get("nodes"), problems)
     data |= {"prompts": prompts or Prompts()} | ({"nodes": nodes} if isinstance(data.get("nodes"), dict) else {})
-    doubts = Doubts(nodes=broken)
-    try:
-        spec = GraphSpec.model_validate(data)
-    except ValidationError as error:
-        problems += validation_problems(error, located, known=known_keys)
-        repaired = mended(data, error, doubts)
-        if repaired is None:
-            raise SpecError(problems) from error
-        spec, doubts = repaired
-    problems += [located.problem(each.path, each.message, key=each.key, offset=each.offset) for each in findings(spec, doubts)]
-    if problems:
-        raise SpecError(problems)
-    return spec
+    return assembled(data, located, problems, Doubts(nodes=broken))
 
 
 def _unknown_key(located: Located, key: str) -> Problem:

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from agentrag.core.errors import Problem, SpecError
-from agentrag.core.located import Located, validation_problems
+from agentrag.core.located import Nowhere
 from agentrag.core.node import Node
 from agentrag.core.prompts import Prompts
-from agentrag.graph.checks import findings
-from agentrag.graph.spec import LANGUAGE, Choose, GraphSpec, Otherwise, When, known_keys
+from agentrag.graph.assemble import assembled
+from agentrag.graph.checks import Doubts
+from agentrag.graph.spec import LANGUAGE, Choose, GraphSpec, Otherwise, When
 
 FlowStep = str | Choose
 
@@ -50,12 +48,4 @@ def spec_from_python(
     name = f"graph '{header.get('name')}'"
     folder = Path("prompts")
     prompts = Prompts(folder.resolve() if folder.is_dir() else None)
-    try:
-        spec = GraphSpec.model_validate({"agentrag": LANGUAGE, **header, **parts, "prompts": prompts})
-    except ValidationError as error:
-        nowhere = Located(name, None, None)
-        problems = validation_problems(error, nowhere, known=known_keys)
-        raise SpecError([Problem(name, 0, 0, problem.path, problem.message) for problem in problems]) from error
-    if found := findings(spec):
-        raise SpecError([Problem(name, 0, 0, ".".join(map(str, item.path)), item.message) for item in found])
-    return spec
+    return assembled({"agentrag": LANGUAGE, **header, **parts, "prompts": prompts}, Nowhere(name, None, None), (), Doubts())

@@ -80,7 +80,7 @@ def test_a_condition_sees_channels_of_every_type(text: str, state: dict[str, Any
         ("gate.secret == 1", 4, "Unknown field 'secret'."),
         ("n > 1.5", 2, "found no matching overload for '>' applied to '(int, double)'"),
         ("!style", 0, "found no matching overload for '!' applied to '(string)'"),
-        ("has(style)", 3, "has() argument must be a field selection"),
+        ("has(style)", 4, "has() argument must be a field selection"),
         ("style", 0, "should be true or false, but is string"),
         ("anything", 0, "should be true or false, but is dyn"),
         ("handles == []", 0, "channel 'handles' is set[int], which conditions cannot read"),
