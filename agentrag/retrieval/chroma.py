@@ -123,7 +123,8 @@ class ChromaStore:
 
 
 def _cosine(distance: float) -> float:
-    return max(-1.0, min(1.0, 1.0 - distance))
+    """Rounded, so that equal vectors tie whatever the order in which their products were added up."""
+    return round(max(-1.0, min(1.0, 1.0 - distance)), 6)
 
 
 def _opened(folder: Path) -> tuple[Any, Any]:

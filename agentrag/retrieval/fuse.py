@@ -77,11 +77,11 @@ def ordered(scores: Mapping[str, float]) -> Ranking:
 def _scaled(side: Mapping[str, float], ids: Sequence[str], scale: Scale) -> list[float]:
     lowest = min(side.values(), default=0.0)
     values = [side.get(id_, lowest) for id_ in ids]
-    if not values:
-        return []
+    spread = max(values, default=0.0) - lowest
+    if not spread:
+        return [0.0] * len(values)
     if scale == "min-max":
-        spread = max(values) - lowest
-        return [(value - lowest) / spread if spread else 0.0 for value in values]
+        return [(value - lowest) / spread for value in values]
     mean = sum(values) / len(values)
     deviation = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
-    return [(value - mean) / deviation if deviation else 0.0 for value in values]
+    return [(value - mean) / deviation for value in values]

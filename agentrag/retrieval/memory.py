@@ -46,7 +46,8 @@ class MemoryStore:
                 ids, matrix = [ids[row] for row in kept], matrix[kept]
         if not ids:
             return []
-        scores = np.clip(matrix @ vector, -1.0, 1.0)
+        # rounded, so that equal vectors tie whatever the order in which their products were added up
+        scores = np.clip(matrix @ vector, -1.0, 1.0).astype(np.float64).round(6)
         return [(ids[row], float(scores[row])) for row in best_rows(scores, k)]
 
     def ids(self) -> set[str]:

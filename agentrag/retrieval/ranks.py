@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def best_rows(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+def best_rows(scores: NDArray[np.floating[Any]], k: int) -> NDArray[np.intp]:
     """Rows of the `k` largest scores, best first, ties by row; all rows where there are fewer.
 
     Cost: linear in the number of scores.

@@ -89,7 +89,7 @@ class Search:
         known = dict(self.lexical.ready().search(request.query, len(candidates), candidates)) if candidates else {}
         words = {id_: known.get(id_, 0.0) for id_ in candidates}
         others = vectors_of(self.database, sorted(candidates - dense.keys()))
-        cosines = dense | {id_: float(other @ vector) for id_, other in others.items()}
+        cosines = dense | {id_: round(float(other @ vector), 6) for id_, other in others.items()}
         weight = fuse.LEXICAL_WEIGHT if request.weight is None else request.weight
         return fuse.convex(words, cosines, weight)
 

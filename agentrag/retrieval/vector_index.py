@@ -94,7 +94,7 @@ class ChromaVectors:
         self._store: ChromaStore | None = None
         self._lock = RLock()
 
-    def ready(self) -> VectorStore:
+    def ready(self) -> ChromaStore:
         """The store, caught up.
 
         Raises:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from agentrag.core.settings import Settings
+from agentrag.retrieval.collection import Chunk, Collection, NewDocument
+from agentrag.retrieval.collections import Collections
+from agentrag.testing.fakes import WordEmbedder
+
+Document = tuple[NewDocument, list[Chunk]]
+
+
+def document(source: str, *texts: str, fingerprint: str = "1", **metadata: str | int | float | bool) -> Document:
+    """A document whose passages are `texts`, one space apart."""
+    chunks, start = [], 0
+    for text in texts:
+        chunks.append(Chunk(text, start, start + len(text), before=" " if chunks else ""))
+        start += len(text) + 1
+    return NewDocument(source, fingerprint, metadata=metadata), chunks
+
+
+async def store(collection: Collection, documents: Iterable[Document]) -> None:
+    """Write documents and finish them."""
+    async with collection.writer() as writer:
+        for new, chunks in documents:
+            writer.begin(new)
+            await writer.add(new.source, chunks)
+            writer.finish(new.source)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def collections(settings: Settings) -> Collections:
+    return Collections(settings, WordEmbedder())
