@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from agentrag.core.errors import SettingsError
 from agentrag.core.ports import ChatModel
 from agentrag.core.settings import FILE, LiteLLM, LlamaCpp, OpenAICompatible, Settings
-from agentrag.models.catalogue import CATALOGUE, folder, model_files, read_record
+from agentrag.models.catalogue import CATALOGUE, model_files, read_record
 from agentrag.models.http import HttpPool
 from agentrag.models.llamacpp import LlamaCppModel
 from agentrag.models.local_server import LocalServer
@@ -62,7 +62,7 @@ class Models:
             _log.warning("%s: %s", entry.name, entry.notice)
         if weights not in self._servers:
             self._servers[weights] = LocalServer(binding.model, weights, self._settings.runtime, cache / "logs")
-        return LlamaCppModel(_identity(binding.model, weights, cache), self._servers[weights], self._pool)
+        return LlamaCppModel(_identity(weights), self._servers[weights], self._pool)
 
     def _remote(self, name: str, binding: OpenAICompatible) -> ChatModel:
         endpoint = Endpoint(
@@ -104,14 +104,13 @@ def _key(name: str, binding: OpenAICompatible) -> str:
     return key
 
 
-def _identity(model: str, weights: Path, cache: Path) -> str:
+def _identity(weights: Path) -> str:
     """Equal for equal weights only: journals reuse answers by it."""
-    if weights.parent.parent != cache / "models":
+    record = read_record(weights.parent)
+    if record is None or record.files["weights"].name != weights.name:
         return f"llamacpp/{weights.name}@{_fingerprint(weights)}"
-    record = read_record(folder(model, cache))
-    sha256 = record.files["weights"].sha256 if record else ""
-    entry = CATALOGUE.get(model)
-    packaged = entry is not None and entry.files[0].sha256 == sha256
+    model, sha256 = weights.parent.name, record.files["weights"].sha256
+    packaged = model in CATALOGUE and CATALOGUE[model].files[0].sha256 == sha256
     return f"llamacpp/{model}" if packaged else f"llamacpp/{model}@{sha256[:8]}"
 
 

@@ -28,7 +28,8 @@ def broken(who: str, error: BaseException, timeout: float) -> ModelError:
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
         return ModelError(f"{who}: the server does not accept connections ({said}).", retryable=True)
     if isinstance(cause, aiohttp.ServerTimeoutError):
-        return ModelError(f"{who} sent nothing for {timeout:g} s. Raise `timeout` of the binding if it is slow.", retryable=True)
+        advice = "Raise `timeout` of the binding if it is slow."
+        return ModelError(f"{who} sent nothing for {timeout:g} s. {advice}", retryable=True)
     if isinstance(cause, aiohttp.ClientPayloadError):
         return ModelError(f"{who} broke off in the middle of its answer.", retryable=True)
     return ModelError(f"{who}: the connection broke ({said}).", retryable=True)

@@ -17,7 +17,6 @@ from agentrag.models.entries import HubFile
 from agentrag.models.growing import Growing
 
 Tell = Callable[[int, str], None]
-_BLOCK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _GIT_SHA1 = re.compile(r"[0-9a-f]{40}")
 
@@ -112,7 +111,7 @@ def _download(remote: Remote, growing: Growing, tell: Callable[[], None]) -> Non
             raise CatalogueError(f"{response.url.host} answered HTTP {response.status_code} for {remote.url}")
         if response.status_code != 206:
             growing.restart()
-        for block in response.iter_raw(_BLOCK):
+        for block in response.iter_raw():
             growing.write(block)
             tell()
 

@@ -20,7 +20,7 @@ class LlamaCppModel:
 
     def __init__(self, name: str, server: LocalServer, pool: HttpPool) -> None:
         self.name = name
-        self._server, self._pool = server, pool
+        self.server, self._pool = server, pool
         self._client: tuple[Address, OpenAIModel] | None = None
         self._uses = False
 
@@ -39,13 +39,13 @@ class LlamaCppModel:
                 on_text(text)
 
         self._hold()
-        async with self._server.free:
+        async with self.server.free:
             for last in (False, True):
                 client = await self._current()
                 try:
                     return await client.complete(request, tell if on_text else None)
                 except ModelError as error:
-                    if not await self._server.has_died(within=1.0 if error.retryable else 0.0):
+                    if not await self.server.has_died(within=1.0 if error.retryable else 0.0):
                         raise
                     if begun or last:
                         raise self._died("in the middle of its answer" if begun else "again") from error
@@ -56,21 +56,21 @@ class LlamaCppModel:
         if not self._uses:
             return
         self._uses = False
-        self._server.users -= 1
-        if self._server.users == 0:
-            self._server.stop()
+        self.server.users -= 1
+        if self.server.users == 0:
+            self.server.stop()
 
     def _hold(self) -> None:
         if not self._uses:
             self._uses = True
-            self._server.users += 1
+            self.server.users += 1
 
     async def _current(self) -> OpenAIModel:
-        address = await self._server.address()
+        address = await self.server.address()
         if self._client is None or self._client[0] is not address:
             endpoint = Endpoint(
                 url=address.url,
-                model=self._server.name,
+                model=self.server.name,
                 key=address.key,
                 timeout=_IDLE,
                 attempts=1,
@@ -82,7 +82,6 @@ class LlamaCppModel:
 
     def _died(self, when: str) -> ModelError:
         return ModelError(
-            f"The server of model '{self._server.name}' died {when}; the next call starts it again "
-            f"({self._server.last_words()})",
+            f"The server of model '{self.server.name}' died {when}; the next call starts it again ({self.server.last_words()})",
             retryable=True,
         )
