@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,6 @@ from agentrag.cli.console import clean, err, fail, note, run_async, say, say_jso
 
 if TYPE_CHECKING:
     from agentrag.ingest.pipeline import Progress, Report
-    from agentrag.ingest.walk import Skipped
 
 _SHOWN = 20
 
@@ -39,8 +39,13 @@ def ingest(
 
         settings = load_settings()
         options = Options.of(settings, prune=prune)
-        with Collections(settings, open_embedder(settings)).open(collection, write=True) as opened, progress_bar() as show:
-            return await ingest_paths(paths, opened, options, show)
+        try:
+            async with Collections(settings, open_embedder(settings)).open(collection, write=True) as opened:
+                with progress_bar() as show:
+                    return await ingest_paths(paths, opened, options, show)
+        except asyncio.CancelledError:
+            note("stopped: complete documents are kept; the same command goes on from there")
+            raise
 
     report = run_async(main)
     if as_json:
@@ -48,7 +53,7 @@ def ingest(
     else:
         print_report(report, collection)
     if report.failed:
-        raise fail(_failure(report.failed))
+        raise [fail(one_line(f"{entry.source}: {entry.reason}")) for entry in report.failed][-1]
 
 
 @contextmanager
@@ -97,18 +102,14 @@ def _lines(seconds: float = 10.0) -> Callable[[Progress], None]:
 
 
 def print_report(report: Report, collection: str) -> None:
-    """Print what was done, and on standard error what was skipped and why."""
-    for entry in report.skipped[:_SHOWN]:
-        note(f"skipped {one_line(entry.source)}: {one_line(entry.reason)}")
-    if len(report.skipped) > _SHOWN:
-        note(f"skipped {len(report.skipped) - _SHOWN:,} more; --json lists them all")
+    """Print what was done, and on standard error what was skipped in folders and why."""
+    others = [entry for entry in report.skipped if not entry.named]
+    for entry in others[:_SHOWN]:
+        note(one_line(f"skipped {entry.source}: {entry.reason}"))
+    if len(others) > _SHOWN:
+        note(f"skipped {len(others) - _SHOWN:,} more; --json lists them all")
     counts = ", ".join(f"{getattr(report, name):,} {name}" for name in ("added", "replaced", "unchanged", "removed"))
     say(f"{collection}: {counts}; {report.passages:,} passages in {report.seconds:.1f} s")
-
-
-def _failure(failed: list[Skipped]) -> str:
-    first = f"{one_line(failed[0].source)}: {one_line(failed[0].reason)}"
-    return first if len(failed) == 1 else f"{first} (and {len(failed) - 1} more of the given paths)"
 
 
 def one_line(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -152,18 +152,18 @@ def _take(steps: Iterator[Step]) -> list[Step]:
     return batch
 
 
-async def _apply(batch: Sequence[Step], writer: Writer, report: Report, known: dict[str, Any]) -> None:
-    for (kind, source), steps in groupby(batch, key=lambda step: (type(step), getattr(step, "source", None))):
-        if kind is Piece:
-            chunks = [step.chunk for step in steps if isinstance(step, Piece)]
-            report.passages += len(chunks)
-            await writer.add(source, chunks)
+async def _apply(batch: Sequence[Step], writer: Writer, report: Report, known: Container[str]) -> None:
+    for source, steps in groupby(batch, key=lambda step: step.source if isinstance(step, Piece) else None):
+        if source is None:
+            for step in steps:
+                _note(step, writer, report, known)
             continue
-        for step in steps:
-            _note(step, writer, report, known)
+        chunks = [step.chunk for step in steps if isinstance(step, Piece)]
+        report.passages += len(chunks)
+        await writer.add(source, chunks)
 
 
-def _note(step: Step, writer: Writer, report: Report, known: dict[str, Any]) -> None:
+def _note(step: Step, writer: Writer, report: Report, known: Container[str]) -> None:
     match step:
         case Begin(document):
             writer.begin(document)

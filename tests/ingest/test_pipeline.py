@@ -34,7 +34,9 @@ def write(root: Path, **texts: str) -> Path:
     return root
 
 
-async def test_unchanged_files_are_passed_over_and_changed_ones_replaced(tmp_path: Path, collection: Any, options: Options) -> None:
+async def test_unchanged_files_are_passed_over_and_changed_ones_replaced(
+    tmp_path: Path, collection: Any, options: Options
+) -> None:
     root = write(tmp_path / "docs", a="One.", b="Two.")
     assert counts(await ingest([root], collection, options)) == (2, 0, 0, 0)
     assert counts(await ingest([root], collection, options)) == (0, 0, 2, 0)
@@ -56,7 +58,9 @@ async def test_other_chunk_settings_or_a_newer_loader_read_files_again(
     assert counts(await ingest([root], collection, other)) == (0, 1, 0, 0)
 
 
-async def test_prune_removes_what_vanished_below_the_given_paths_only(tmp_path: Path, collection: Any, options: Options) -> None:
+async def test_prune_removes_what_vanished_below_the_given_paths_only(
+    tmp_path: Path, collection: Any, options: Options
+) -> None:
     root = write(tmp_path / "docs", a="One.", b="Two.")
     near = write(tmp_path / "docs-old", c="Three.")
     await ingest([root, near], collection, options)
@@ -83,7 +87,9 @@ def corpus(root: Path, **texts: str) -> Path:
     return root
 
 
-async def test_records_of_a_corpus_are_each_added_replaced_kept_or_pruned(tmp_path: Path, collection: Any, options: Options) -> None:
+async def test_records_of_a_corpus_are_each_added_replaced_kept_or_pruned(
+    tmp_path: Path, collection: Any, options: Options
+) -> None:
     prune = replace(options, prune=True)
     assert counts(await ingest([corpus(tmp_path, a="One.", b="Two.", c="Three.")], collection, prune)) == (3, 0, 0, 0)
     assert counts(await ingest([corpus(tmp_path, c="Three.", b="2.", d="Four.")], collection, prune)) == (1, 1, 1, 1)
@@ -102,7 +108,9 @@ async def test_records_are_not_pruned_where_a_line_could_not_be_read(tmp_path: P
     assert report.failed == []
 
 
-async def test_a_record_stays_one_passage_where_the_embedder_reads_it_whole(tmp_path: Path, collection: Any, options: Options) -> None:
+async def test_a_record_stays_one_passage_where_the_embedder_reads_it_whole(
+    tmp_path: Path, collection: Any, options: Options
+) -> None:
     corpus(tmp_path, short="A sentence of five words. " * 20, long="A sentence of five words. " * 60)
     report = await ingest([tmp_path], collection, options)
     sizes = {document.record: len(chunks) for document, chunks in collection.stored.values()}

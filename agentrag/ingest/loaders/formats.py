@@ -53,7 +53,7 @@ def pick(path: Path, *, named: bool) -> tuple[str, Format]:
     name = name or by_suffix
     if name is None:
         known = " ".join(suffix for entry in loader for suffix in loader[entry].suffixes)
-        raise DocumentError(str(path), f"unknown file type '{path.suffix or path.name}'; known are {known}")
+        raise DocumentError(str(path), f"unknown file type '{path.suffix or path.name}'" + f"; known are {known}" * named)
     found = loader[name]
     if found.only and not named and path.name.lower() not in found.only:
         raise DocumentError(str(path), f"not a document: of such files, folders give only {' and '.join(found.only)}")
