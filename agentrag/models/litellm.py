@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +32,7 @@ def library() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm  # lazy: seconds and 165 MB
 
+    warnings.filterwarnings("ignore", "Item '.*' on TypedDict")  # pydantic's note on litellm's own types
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
