@@ -12,7 +12,7 @@ from agentrag.core.ports import VectorStore
 from agentrag.retrieval import pending
 from agentrag.retrieval.chroma import SAME, ChromaStore
 from agentrag.retrieval.database import Database, set_meta
-from agentrag.retrieval.manifest import damage, described, manifest
+from agentrag.retrieval.manifest import Manifest, damage, described, manifest
 from agentrag.retrieval.memory import MemoryStore
 from agentrag.retrieval.passages import all_ids, in_batches, vectors_of, with_vectors
 
@@ -20,6 +20,10 @@ _PROBES, _AT_ONCE = 3, 200
 _UNREACHABLE = 0.01
 """Share of passages that an HNSW graph may miss; it is approximate by nature."""
 _META = "vectors"
+_CHANGING = "chroma.sqlite3"
+"""Chroma's own SQLite file changes whenever it is opened; SQLite keeps it whole."""
+_WRITTEN = "/index_metadata.pickle"
+"""Stands beside the files of a graph once Chroma has written it out."""
 
 
 class VectorIndex(Protocol):
@@ -174,8 +178,7 @@ class ChromaVectors:
             set_meta(connection, _META, {"folder": folder, "state": "writing"})
         try:
             applied = pending.apply(self._database, store)
-            # Chroma's own SQLite file is left out: it changes whenever it is opened, and SQLite keeps it whole
-            files = manifest(self._home / folder, leave_out="chroma.sqlite3")
+            files = _lasting(manifest(self._home / folder, leave_out=_CHANGING))
         except (StoreError, OSError) as error:
             # half-written: the next use makes a new one
             self._close_quietly()
@@ -222,6 +225,12 @@ class ChromaVectors:
         store, self._store = self._store, None
         if store is not None:
             store.close()
+
+
+def _lasting(files: Manifest) -> Manifest:
+    """The files that opening leaves alone: Chroma makes those of a graph that it has not yet written out anew each time."""
+    written = {name.rpartition("/")[0] for name in files if name.endswith(_WRITTEN)}
+    return {name: state for name, state in files.items() if name.rpartition("/")[0] in written}
 
 
 def compared(what: str, wanted: set[str], held: set[str]) -> list[str]:
