@@ -20,6 +20,7 @@ Place = tuple[int, int]
 
 _TAG = "tag:yaml.org,2002:"
 _TAGS = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map"))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DIRECTIVE = re.compile("^%", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 
@@ -106,6 +107,7 @@ def load_yaml(text: str, file: str) -> Located:
     """
     # lazy: ruamel costs 50 ms of start-up
     from ruamel.yaml import YAML
+    from ruamel.yaml.composer import MaxDepthExceededError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     if len(text) > MAX_CHARACTERS:
@@ -114,18 +116,19 @@ def load_yaml(text: str, file: str) -> Located:
         line = text.count("\n", 0, directive.start()) + 1
         raise SpecError([Problem(file, line, 1, "", "YAML directives are not part of this language")])
     try:
-        constructor, _ = YAML(typ="safe", pure=True).get_constructor_parser(text)
+        yaml = YAML(typ="safe", pure=True)
+        yaml.max_depth = MAX_DEPTH  # the time that ruamel needs grows with the square of the depth
+        constructor, _ = yaml.get_constructor_parser(text)
+        constructor.composer.warn_double_anchors = False  # every anchor is refused below
         root = constructor.composer.get_single_node()
         _refuse_foreign(root, file)
         data = None if root is None else constructor.construct_document(root)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise SpecError(
-            [Problem(file, line, column, "", f"is not YAML: {_one_line(error.problem or error.context)}")]
-        ) from error
-    except RecursionError as error:
-        raise SpecError([Problem(file, 1, 1, "", f"is nested more than {MAX_DEPTH} levels deep")]) from error
+        deep = isinstance(error, MaxDepthExceededError)
+        what = f"is nested more than {MAX_DEPTH} levels deep" if deep else f"is not YAML: {error.problem or error.context}"
+        raise SpecError([Problem(file, line, column, "", _one_line(what))]) from error
     except (YAMLError, ValueError, OverflowError) as error:
         raise SpecError([Problem(file, 1, 1, "", f"is not YAML: {_one_line(error)}")]) from error
     return Located(file, data, root, text)
@@ -133,21 +136,18 @@ def load_yaml(text: str, file: str) -> Located:
 
 def _refuse_foreign(root: Any, file: str) -> None:
     """Refuse what YAML has and this language has not, before anything is built from it."""
-    level, seen = [] if root is None else [root], set()
-    for _ in range(MAX_DEPTH):
-        for node in level:
-            if id(node) in seen or node.anchor:
-                raise _refused(node, file, "YAML anchors and aliases are not part of this language")
-            if str(node.tag) not in _TAGS:
-                raise _refused(node, file, f"YAML tag '{str(node.tag).removeprefix(_TAG)}' is not part of this language")
-            seen.add(id(node))
-        level = [child for node in level for child in _children(node)]
-    if level:
-        raise _refused(level[0], file, f"is nested more than {MAX_DEPTH} levels deep")
-
-
-def _refused(node: Any, file: str, message: str) -> SpecError:
-    return SpecError([Problem(file, *_start(node), "", message)])
+    nodes = [] if root is None else [root]
+    for node in nodes:  # grows while it is walked
+        message = None
+        if node.anchor:
+            message = "YAML anchors and aliases are not part of this language"
+        elif str(node.tag) not in _TAGS:
+            message = f"YAML tag '{str(node.tag).removeprefix(_TAG)}' is not part of this language"
+        elif node.id == "scalar" and _SURROGATE.search(node.value):
+            message = "an escape like \\ud83d is half a character; write the character itself"
+        if message:
+            raise SpecError([Problem(file, *_start(node), "", message)])
+        nodes.extend(_children(node))
 
 
 def _start(node: Any) -> Place:
