@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+LONGEST = 300
+"""Characters; what is longer and stands on several lines is a table or a list without punctuation, and each line counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,19 @@ def sentences(text: str, language: str = "en") -> list[Span]:
 
     spans = []
     for piece in get_sentence_boundaries(language, text):
-        raw: str = piece["text"]
-        start = piece["start_index"] + len(raw) - len(raw.lstrip())
-        body = raw.strip()
-        if body:
-            spans.append(Span(body, start, start + len(body)))
+        for start, raw in _lines(piece["start_index"], piece["text"]):
+            body = raw.strip()
+            if body:
+                begin = start + len(raw) - len(raw.lstrip())
+                spans.append(Span(body, begin, begin + len(body)))
     return spans
+
+
+def _lines(start: int, text: str) -> Iterator[tuple[int, str]]:
+    """The text with its offset, or its lines with theirs where it is too long for a sentence."""
+    if len(text.strip()) <= LONGEST:
+        yield start, text
+        return
+    for line in text.splitlines(keepends=True):
+        yield start, line
+        start += len(line)
