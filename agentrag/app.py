@@ -26,7 +26,7 @@ from agentrag.graph.python import FlowStep, spec_from_python
 from agentrag.graph.spec import GraphSpec
 
 if TYPE_CHECKING:
-    from langgraph.graph.state import CompiledStateGraph
+    from agentrag.graph.compile import Compiled
 
 CollectionNames = Mapping[str, str | Sequence[str]]
 EVERY_SLOT = "*"
@@ -101,12 +101,12 @@ class Graph:
         return graph
 
     @cached_property
-    def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def _compiled(self) -> Compiled:
         from agentrag.graph.compile import compile_graph  # lazy: langgraph costs a second
 
         return compile_graph(self.spec)
 
-    def to_langgraph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
+    def to_langgraph(self) -> Compiled:
         """The compiled LangGraph graph that a run of this graph is; pass `context=deps` to invoke it."""
         return self._compiled
 

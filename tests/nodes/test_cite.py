@@ -1,5 +1,7 @@
 """Citations come from the passages, not from the model's word."""
 
+from typing import Any
+
 import pytest
 
 from agentrag.core.types import Passage
@@ -14,14 +16,14 @@ FOUND = [
 ]
 
 
-async def cited(answer: str, question: str = "When does the ferry leave?", **settings: object) -> dict[str, object]:
+async def cited(answer: str, question: str = "When does the ferry leave?", **settings: object) -> dict[str, Any]:
     node = Cite.model_validate(settings)
     return dict(await node({"question": question, "answer": answer, "passages": FOUND, "evidence": FOUND[1:]}, fake_deps()))
 
 
 async def test_a_supported_sentence_cites_the_sentence_that_bears_it_out() -> None:
     out = await cited("The ferry leaves at nine.")
-    (citation,) = out["citations"]  # type: ignore[misc]  # the state is untyped
+    (citation,) = out["citations"]
     assert (citation.n, citation.source, citation.heading) == (1, "/docs/ferry.md", "Ferry > Times")
     assert citation.quote == "The ferry leaves at nine from the north pier."
     assert FERRY[citation.start - 50 : citation.end - 50] == citation.quote
@@ -54,7 +56,7 @@ async def test_markers_of_the_model_are_dropped() -> None:
 async def test_a_bare_span_is_cited_without_markers() -> None:
     out = await cited("nine", span=True)
     assert out["answer"] == "nine"
-    assert [citation.n for citation in out["citations"]] == [1]  # type: ignore[attr-defined]  # the state is untyped
+    assert [citation.n for citation in out["citations"]] == [1]
 
 
 async def test_quotes_come_only_from_the_chosen_channel() -> None:
@@ -66,7 +68,7 @@ async def test_a_claim_over_two_sentences_cites_both() -> None:
     out = await cited(
         "Three wind turbines feed the station, the oldest built in 1987.", "What feeds the station?", threshold=0.8
     )
-    assert [citation.quote for citation in out["citations"]] == [  # type: ignore[attr-defined]  # the state is untyped
+    assert [citation.quote for citation in out["citations"]] == [
         "Three wind turbines feed the station.",
         "The oldest turbine was built in 1987.",
     ]
