@@ -141,10 +141,11 @@ async def _retriever(
 async def _graph(system: System, data: DataSet, settings: Settings, journal: Journal | None) -> AsyncIterator[Ask]:
     from agentrag.app import Graph, open_deps
     from agentrag.cli.inputs import typed
-    from agentrag.evaluation.answering import answering
+    from agentrag.evaluation.answering import answering, check_inputs
 
     graph = Graph.load(system.name)
     inputs = typed(graph.spec, system.inputs)
+    check_inputs(graph.spec, inputs)
     slots = {slot for node in graph.spec.nodes.values() for _, slot in node.references("collection")}
     filled = dict.fromkeys(slots, await _collection(data, settings)) if slots else {}
     async with open_deps(graph, settings, models=system.models, collections=filled, journal=journal) as deps:

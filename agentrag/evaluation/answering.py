@@ -9,6 +9,8 @@ from agentrag.core.errors import DataSetError
 from agentrag.core.types import Usage
 from agentrag.evaluation.dataset import Question
 from agentrag.evaluation.run import Answered, Ask
+from agentrag.graph.inputs import checked_inputs
+from agentrag.graph.spec import GraphSpec
 
 
 class Ran(Protocol):
@@ -30,25 +32,31 @@ class Ran(Protocol):
         ...
 
 
+def check_inputs(spec: GraphSpec, inputs: Mapping[str, Any]) -> None:
+    """Check, before anything is opened, that a graph can be asked questions with these fixed inputs.
+
+    Raises:
+        DataSetError: The graph takes no `question`, or `question` or `history` are fixed.
+        InputError: An input is unknown, missing or wrong.
+    """
+    if "question" not in spec.inputs:
+        raise DataSetError(f"Graph '{spec.name}' has no input 'question', so it cannot be asked the questions of a data set.")
+    if fixed := sorted({"question", "history"} & inputs.keys()):
+        raise DataSetError(f"Input '{fixed[0]}' comes from the data set; it cannot be given.")
+    checked_inputs(spec, {**inputs, "question": "?"})
+
+
 def answering(run: Callable[..., Awaitable[Ran]], takes: Collection[str], inputs: Mapping[str, Any]) -> Ask:
     """What asks a graph.
 
     A graph gets the text of the question, its history where it takes one, and the fixed inputs. No gold field of a
-    data set can become an input: an input that is neither fixed nor one of these keeps its default or is refused by
-    the graph.
+    data set can become an input.
 
     Args:
         run: Runs the graph with inputs as keyword arguments.
         takes: Names of the graph's inputs.
         inputs: The fixed inputs.
-
-    Raises:
-        DataSetError: The graph takes no `question`, or `question` or `history` are fixed.
     """
-    if "question" not in takes:
-        raise DataSetError("The graph has no input 'question', so it cannot be asked the questions of a data set.")
-    if fixed := sorted({"question", "history"} & inputs.keys()):
-        raise DataSetError(f"Input '{fixed[0]}' comes from the data set; it cannot be given.")
 
     async def ask(question: Question) -> Answered:
         values: dict[str, Any] = {**inputs, "question": question.text}

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ CORPUS = [
     {"id": "p2", "title": "Rivers", "text": "The Rhine flows into the North Sea near Rotterdam."},
     {"id": "p3", "title": "Mountains", "text": "Mont Blanc is the highest mountain of the Alps."},
 ]
-QUERIES = [
+QUERIES: list[dict[str, Any]] = [
     {"id": "q1", "text": "Where does the Danube begin?", "answers": ["the Black Forest", "Black Forest"], "type": "place"},
     {"id": "q2", "text": "Which sea does the Rhine reach?", "answers": ["North Sea"]},
     {"id": "q3", "text": "What is the highest mountain of the Alps?", "answers": ["Mont Blanc"]},
@@ -25,9 +26,8 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-@pytest.fixture
-def rivers(tmp_path: Path) -> Path:
-    folder = tmp_path / "rivers"
+def write_rivers(folder: Path) -> Path:
+    """Write the data set to a folder that it makes."""
     folder.mkdir()
     with gzip.open(folder / "corpus.jsonl.gz", "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in CORPUS)
@@ -36,3 +36,8 @@ def rivers(tmp_path: Path) -> Path:
     judged = "".join(f"{query}\t{document}\t{score}\n" for query, document, score in QRELS)
     (folder / "qrels.tsv").write_text("query-id\tdoc-id\tscore\n" + judged, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def rivers(tmp_path: Path) -> Path:
+    return write_rivers(tmp_path / "rivers")

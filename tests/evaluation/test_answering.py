@@ -1,13 +1,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentrag.core.errors import DataSetError
+from agentrag.core.errors import AgentRagError
 from agentrag.core.types import Citation, Message, Usage
-from agentrag.evaluation.answering import answering
+from agentrag.evaluation.answering import answering, check_inputs
 from agentrag.evaluation.dataset import Question
+from agentrag.graph.loader import load_graph
 from agentrag.testing.fakes import passages
 
 
@@ -29,6 +31,14 @@ class Graph:
         return Run(self.state, {"write": Usage(calls=1)}, {"search": Usage(calls=2)})
 
 
+TINY = """\
+agentrag: 1
+name: tiny
+inputs: {takes}
+outputs: [abstained]
+nodes: {{refuse: {{use: abstain}}}}
+flow: [refuse]
+"""
 TALK = Question("q", "And then?", (Message("user", "Hello"),))
 
 
@@ -66,12 +76,21 @@ async def test_what_a_run_did_not_write_stays_open() -> None:
 @pytest.mark.parametrize(
     ("takes", "inputs", "says"),
     [
-        ({"text"}, {}, "The graph has no input 'question'"),
-        ({"question"}, {"question": "mine"}, "Input 'question' comes from the data set"),
-        ({"question", "history"}, {"history": []}, "Input 'history' comes from the data set"),
+        ("{text: str}", {}, "Graph 'tiny' has no input 'question'"),
+        ("{question: str}", {"question": "mine"}, "Input 'question' comes from the data set"),
+        ("{question: str, history: {type: history, default: []}}", {"history": []}, "Input 'history' comes from the data set"),
+        ("{question: str, style: {type: str, default: a}}", {"stile": "b"}, "Unknown input 'stile'. Did you mean 'style'"),
+        ("{question: str, style: {type: str, default: a, values: [a]}}", {"style": "b"}, "'b' is not one of a"),
+        ("{question: str, answers: 'list[str]'}", {}, r"Input 'answers' \(list\[str\]\) is missing"),
     ],
-    ids=["no-question", "own-question", "own-history"],
+    ids=["no-question", "own-question", "own-history", "unknown", "wrong", "gold"],
 )
-def test_inputs_that_do_not_fit_are_refused(takes: set[str], inputs: dict[str, Any], says: str) -> None:
-    with pytest.raises(DataSetError, match=says):
-        answering(Graph({}).run, takes, inputs)
+def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, takes: str, inputs: dict[str, Any], says: str) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(TINY.format(takes=takes), encoding="utf-8")
+    with pytest.raises(AgentRagError, match=says):
+        check_inputs(load_graph(str(file)), inputs)
+
+
+def test_inputs_that_fit_are_taken() -> None:
+    check_inputs(load_graph("ask"), {"style": "short"})

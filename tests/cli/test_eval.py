@@ -1,0 +1,177 @@
+"""The command itself, as a process; a stub of a model server answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentrag.core.settings import load_settings
+from agentrag.evaluation.halves import half
+from agentrag.models.pull import pull
+from agentrag.testing.server import Reply, Script, StubChatServer
+from tests.cli.conftest import Command, Finished
+from tests.evaluation.conftest import QUERIES, write_rivers
+
+ECHO = """\
+agentrag: 1
+name: echo
+inputs:
+  question: str
+  history: {type: history, default: []}
+  style: {type: str, default: full, values: [full, short]}
+outputs: [answer]
+models: {writer: default}
+nodes: {write: {use: generate, prompt: chat/condense, model: writer}}
+flow: [write]
+"""
+FOUND = """\
+agentrag: 1
+name: found
+inputs: {question: str}
+outputs: [passages]
+nodes:
+  search: {use: retrieve, collection: library, k: 2, mode: lexical}
+flow: [search]
+"""
+"""A graph that only retrieves, from a slot with a name of its own."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_rivers(tmp_path / "rivers")
+    (tmp_path / "echo.yaml").write_text(ECHO, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the default embedder, pulled at first use and kept in the user's cache."""
+    kept = load_settings().cache
+    pull("all-minilm-l6-v2", kept)
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "models").symlink_to(kept / "models")
+    return cache
+
+
+def answer(body: dict[str, Any]) -> Script:
+    """A server that knows two of the three answers."""
+    asked = body["messages"][-1]["content"]
+    if "Danube begin" in asked:
+        return Reply("In the Black Forest.")
+    return Reply("North Sea") if "Rhine reach" in asked else Reply(status=400, error="no mountains here")
+
+
+async def evaluate(
+    command: Command, folder: Path, script: Callable[[dict[str, Any]], Script] | list[Script], *arguments: str
+) -> tuple[Finished, int]:
+    """How `agentrag eval` ended, and how many requests the server got."""
+    async with StubChatServer(script) as server:
+        binding = f"{{provider: openai-compatible, url: '{server.url}', model: stub, timeout: 5}}"
+        (folder / "agentrag.yaml").write_text(f"models: {{default: {binding}, other: {binding}}}\n", encoding="utf-8")
+        done = await asyncio.to_thread(command, "eval", *arguments, "--data", "rivers")
+        return done, len(server.bodies)
+
+
+async def test_a_graph_is_scored_and_what_failed_is_listed_and_counts_as_nothing(command: Command, folder: Path) -> None:
+    done, requests = await evaluate(command, folder, answer, "echo.yaml", "--json", "--concurrency", "3")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert set(found["metrics"]) == {"em", "f1", "contains"}
+    assert found["metrics"]["contains"]["mean"] == pytest.approx(2 / 3)
+    assert found["metrics"]["em"]["mean"] == pytest.approx(1 / 3)
+    assert found["metrics"]["f1"]["low"] <= found["metrics"]["f1"]["mean"] <= found["metrics"]["f1"]["high"]
+    assert (found["n"], requests, found["usage"]["write"]["calls"]) == (3, 3, 2)
+    assert "no mountains here" in found["failed"]["q3"]
+
+
+async def test_a_run_leaves_a_folder_under_the_name_that_it_prints(command: Command, folder: Path) -> None:
+    done, _ = await evaluate(command, folder, answer, "echo.yaml", "--json", "-i", "style=short")
+    run = folder / "home" / "evals" / json.loads(done.out)["run"]
+    lines = [json.loads(line) for line in (run / "answers.jsonl").read_text().splitlines()]
+    assert {line["id"] for line in lines} == {"q1", "q2", "q3"}
+    assert json.loads((run / "metrics.json").read_text())["settings"]["inputs"] == {"style": "short"}
+    assert str(run) in done.err
+
+
+async def test_without_json_a_table_is_printed(command: Command, folder: Path) -> None:
+    done, _ = await evaluate(command, folder, answer, "echo.yaml")
+    assert done.code == 0
+    assert "over 3 questions" in done.out
+    assert "contains           0.667   0.000 to 1.000" in done.out
+    assert "failed: q3: " in done.err
+
+
+async def test_a_cassette_answers_a_second_run_without_the_server(command: Command, folder: Path) -> None:
+    arguments = ("echo.yaml", "--limit", "2", "--json", "--cassette", "calls.sqlite")
+    first, asked = await evaluate(command, folder, ["In the Black Forest.", "North Sea"], *arguments)
+    second, again = await evaluate(command, folder, [Reply(status=500)], *arguments)
+    assert (asked, again) == (2, 0)
+    assert json.loads(first.out)["metrics"] == json.loads(second.out)["metrics"]
+    assert json.loads(second.out)["usage"]["write"]["reused"] == 2
+
+
+async def test_a_half_without_questions_is_an_error_and_the_other_has_them_all(command: Command, folder: Path) -> None:
+    assert [half(row["id"]) for row in QUERIES] == ["report"] * 3
+    done, _ = await evaluate(command, folder, ["x"], "echo.yaml", "--json", "--half", "report")
+    assert json.loads(done.out)["n"] == 3
+    done, _ = await evaluate(command, folder, ["x"], "echo.yaml", "--half", "tune")
+    assert (done.code, done.err) == (1, "error: rivers has no questions in the half 'tune'\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["echo.yaml", "--data", "nowhere"], 1, "nowhere is not a folder"),
+        (["echo.yaml", "--data", "rivers", "-i", "question=mine"], 1, "'question' comes from the data set"),
+        (["echo.yaml", "--data", "rivers", "-i", "stile=short"], 1, "Did you mean 'style'?"),
+        (["bm25", "--data", "rivers", "-m", "default"], 2, "'bm25' is a plain retriever"),
+        (["echo.yaml", "--data", "rivers", "-m", "nobody"], 1, "Unknown binding 'nobody'"),
+        (["bm52", "--data", "rivers"], 1, "bm52"),
+        (["bm25", "--data", "rivers"], 1, "agentrag models pull all-minilm-l6-v2"),
+        (["echo.yaml", "--data", "rivers", "--half", "first"], 2, "first"),
+    ],
+    ids=["no-folder", "own-question", "unknown-input", "model-of-a-retriever", "binding", "system", "not-pulled", "half"],
+)
+def test_what_is_wrong_is_told_in_a_line(command: Command, folder: Path, arguments: list[str], code: int, says: str) -> None:
+    done = command("eval", *arguments)
+    assert done.code == code
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_an_evaluation_in_which_everything_fails_is_an_error(command: Command, folder: Path) -> None:
+    done, _ = await evaluate(command, folder, [Reply(status=401, error="bad key")], "echo.yaml")
+    assert done.code == 1
+    assert "All of the first 3 questions failed." in done.err
+    assert "401" in done.err
+
+
+@pytest.mark.model
+def test_retrievers_share_one_collection_that_is_built_once(command: Command, folder: Path, cache: Path) -> None:
+    records = folder / "home" / "evals" / "corpora"
+    built = set()
+    for name in ("bm25", "convex"):
+        done = command("eval", name, "--data", "rivers", "--json", AGENTRAG_CACHE=str(cache))
+        assert done.code == 0, done.err
+        found = json.loads(done.out)
+        assert set(found["metrics"]) == {"ndcg@10", "recall@5", "sufficiency@5"}
+        assert found["metrics"]["recall@5"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+        assert (folder / "home" / "evals" / found["run"] / "run.trec").is_file()
+        built |= {(path.name, path.stat().st_mtime_ns) for path in records.iterdir()}
+    assert len(built) == 1
+
+
+@pytest.mark.model
+def test_the_corpus_fills_every_collection_slot_of_a_graph(command: Command, folder: Path, cache: Path) -> None:
+    (folder / "found.yaml").write_text(FOUND, encoding="utf-8")
+    done = command("eval", "found.yaml", "--data", "rivers", "--json", AGENTRAG_CACHE=str(cache))
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert set(found["metrics"]) == {"ndcg@10", "recall@5", "sufficiency@5"}
+    assert found["metrics"]["sufficiency@5"]["mean"] == 1.0
+    assert found["usage"]["search"]["calls"] == 3
