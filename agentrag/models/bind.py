@@ -93,14 +93,15 @@ class Models:
 
 def _key(name: str, binding: OpenAICompatible) -> str:
     if binding.api_key is not None:
-        return binding.api_key.get_secret_value()
-    if binding.api_key_env is None:
+        key, where = binding.api_key.get_secret_value().strip(), "api_key"
+    elif binding.api_key_env is not None:
+        key, where = os.environ.get(binding.api_key_env, "").strip(), binding.api_key_env
+    else:
         return ""
-    key = os.environ.get(binding.api_key_env, "")
     if not key:
-        raise SettingsError(
-            f"Binding '{name}' takes its key from {binding.api_key_env}, which is not set. Set it, or change {FILE}."
-        )
+        raise SettingsError(f"Binding '{name}' takes its key from {where}, which is not set. Set it, or change {FILE}.")
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError(f"Binding '{name}' takes its key from {where}, which holds characters that no key has.")
     return key
 
 

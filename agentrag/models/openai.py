@@ -125,9 +125,7 @@ class OpenAIModel:
         return replace(completion, usage=self._priced(completion.usage)) if self._has_price else completion
 
     async def _exchange(self, content: bytes, delivery: _Delivery | None) -> Completion:
-        headers = self._headers.copy()
-        headers["Content-Length"] = str(len(content))
-        request = httpx.Request("POST", self._url, headers=headers, content=content, extensions=self._extensions)
+        request = httpx.Request("POST", self._url, headers=self._headers, content=content, extensions=self._extensions)
         try:
             response = await self._pool.send(request)
         except BROKEN as error:

@@ -33,7 +33,10 @@ def pretend_pulled(name: str, cache: Path) -> None:
 
 
 async def test_a_binding_gives_one_model_with_a_stable_name(tmp_path: Path) -> None:
-    bindings = {"far": remote(), "other": LiteLLM(provider="litellm", model="anthropic/claude-sonnet-4-5")}
+    bindings: dict[str, OpenAICompatible | LlamaCpp | LiteLLM] = {
+        "far": remote(),
+        "other": LiteLLM(provider="litellm", model="anthropic/claude-sonnet-4-5"),
+    }
     async with Models(settings(tmp_path, **bindings)) as models:
         assert models.get("far") is models.get("far")
         assert isinstance(models.get("far"), ChatModel)
@@ -52,8 +55,9 @@ async def test_the_default_says_how_to_get_it_before_anything_runs(tmp_path: Pat
     [
         (LlamaCpp(model="qwen"), CatalogueError, "Unknown model 'qwen'"),
         (remote(api_key_env="AGENTRAG_TEST_NO_SUCH_KEY"), SettingsError, "'it' takes its key from AGENTRAG_TEST_NO_SUCH_KEY"),
+        (remote(api_key="sk-\nx"), SettingsError, "characters that no key has"),
     ],
-    ids=["unknown model", "key not set"],
+    ids=["unknown model", "key not set", "no key"],
 )
 async def test_a_binding_that_cannot_work_is_refused(
     tmp_path: Path, binding: LlamaCpp | OpenAICompatible, error: type[Exception], says: str
