@@ -12,6 +12,8 @@ from cel_expr_python import cel
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2, wrappers_pb2
 
 Convert = Callable[[Any], Any]
+Fields = tuple[tuple[str, bool, bool], ...]
+"""Fields of a message: name, whether it may be None, whether it is a scalar."""
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
@@ -29,11 +31,11 @@ class CelTypes:
 
     Attributes:
         pool: Descriptors of the messages.
-        messages: Message class by dataclass.
+        messages: By dataclass, the message class and its fields.
     """
 
     pool: descriptor_pool.DescriptorPool
-    messages: Mapping[type, Any]
+    messages: Mapping[type, tuple[Any, Fields]]
 
     def of(self, kind: Any) -> tuple[Any, Convert] | None:
         """The CEL type of a Python type and how its values are converted; None where CEL cannot hold it.
@@ -57,12 +59,12 @@ class CelTypes:
         return None
 
     def _message(self, value: Any) -> Any:
-        message = self.messages[type(value)]
+        message, names = self.messages[type(value)]
         given = {}
-        for name, field in message.DESCRIPTOR.fields_by_name.items():
+        for name, is_wrapper, is_simple in names:
             item = getattr(value, name)
             if item is not None:
-                given[name] = {"value": item} if _is_wrapper(field) else self._inside(item)
+                given[name] = item if is_simple else {"value": item} if is_wrapper else self._inside(item)
         return message(**given)
 
     def _inside(self, value: Any) -> Any:
@@ -74,7 +76,7 @@ class CelTypes:
 
     def fields(self, message: str) -> list[str]:
         """Names of the fields of a message that an error of CEL names."""
-        found = (kind.DESCRIPTOR for kind in self.messages.values())
+        found = (kind.DESCRIPTOR for kind, _ in self.messages.values())
         return next((sorted(each.fields_by_name) for each in found if each.full_name == message), [])
 
 
@@ -93,23 +95,28 @@ def _types(classes: tuple[type, ...]) -> CelTypes:
         pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
     depends = [known.DESCRIPTOR.name for known in (wrappers_pb2, struct_pb2)]
     file = descriptor_pb2.FileDescriptorProto(name="channels.proto", package=_PACKAGE, syntax="proto3", dependency=depends)
-    for kind in classes:
-        _describe(kind, file.message_type.add(name=_message_name(kind)))
+    fields = {kind: _describe(kind, file.message_type.add(name=_message_name(kind))) for kind in classes}
     pool.Add(file)
     found = {kind: pool.FindMessageTypeByName(f"{_PACKAGE}.{_message_name(kind)}") for kind in classes}
-    return CelTypes(pool, {kind: message_factory.GetMessageClass(found[kind]) for kind in classes})
+    return CelTypes(pool, {kind: (message_factory.GetMessageClass(found[kind]), fields[kind]) for kind in classes})
 
 
-def _describe(kind: type, message: descriptor_pb2.DescriptorProto) -> None:
-    """Add the fields that CEL can hold; one of another type is not there for expressions."""
+def _describe(kind: type, message: descriptor_pb2.DescriptorProto) -> Fields:
+    """Add the fields that CEL can hold and return them; one of another type is not there for expressions."""
+    found = []
     for number, (name, hint) in enumerate(_hints(kind).items(), start=1):
         repeated = get_origin(_plain(hint)) in (list, tuple)
         inner = _plain(get_args(hint)[0] if repeated else hint)
+        optional = _optional(inner) in _SCALARS
         label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
         if inner in _SCALARS:
             message.field.add(name=name, number=number, label=label, type=_SCALARS[inner][1])
-        elif type_name := _type_name(inner):
+        elif (type_name := _type_name(inner)) and not (repeated and optional):
             message.field.add(name=name, number=number, label=label, type=_Field.TYPE_MESSAGE, type_name=type_name)
+        else:
+            continue
+        found.append((name, optional, inner in _SCALARS and not repeated))
+    return tuple(found)
 
 
 def _type_name(kind: Any) -> str | None:
@@ -163,10 +170,6 @@ def _optional(kind: Any) -> Any:
 def _is_map(kind: Any) -> bool:
     origin, arguments = get_origin(kind), get_args(kind)
     return isinstance(origin, type) and issubclass(origin, Mapping) and len(arguments) == 2 and arguments[0] is str
-
-
-def _is_wrapper(field: Any) -> bool:
-    return field.message_type is not None and field.message_type.file.name == wrappers_pb2.DESCRIPTOR.name
 
 
 def _same(value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -90,7 +89,18 @@ async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, A
         RunError: The run failed.
     """
     given = checked_inputs(spec, inputs)  # here too: LangGraph drops names that it does not know
-    parts = compiled.astream(given, context=deps, stream_mode="custom", version="v2")
-    async with aclosing(cast("Any", parts)):
-        async for part in parts:
-            yield cast("Event", part["data"])
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def listen(event: Event) -> None:
+        queue.put_nowait(event)
+        deps.listen(event)
+
+    run = asyncio.create_task(compiled.ainvoke(given, context=replace(deps, listen=listen)))
+    run.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        await run
+    finally:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
