@@ -15,11 +15,11 @@ import numpy as np
 
 from agentrag.core.errors import StoreError
 from agentrag.core.ports import Vectors
-from agentrag.core.types import Metadata
+from agentrag.core.types import Metadata, Scalar
 from agentrag.retrieval.filter import normalised
 
 _NAME = "passages"  # one Chroma collection per folder, so that its rules for names never meet the user's
-_AT_ONCE = 200
+_AT_ONCE, _FURTHER = 200, 2000
 SAME = 0.999
 """Cosine from which two vectors count as equal."""
 
@@ -42,8 +42,7 @@ class ChromaStore:
         """Insert or replace. `vectors` has shape (len(ids), d) with rows of length 1."""
         for begin in range(0, len(ids), self._most):
             part = slice(begin, begin + self._most)
-            # Chroma refuses empty metadata, yet takes None
-            fields = [dict(metadata) or None for metadata in metadatas[part]]
+            fields = [_fields(metadata) for metadata in metadatas[part]]
             with self._faults():
                 self._passages.upsert(ids=list(ids[part]), embeddings=vectors[part], metadatas=fields)
 
@@ -71,8 +70,13 @@ class ChromaStore:
         Cost: about 1 ms per id.
         """
         listed = sorted(self.listed())
-        parts = (listed[begin : begin + _AT_ONCE] for begin in range(0, len(listed), _AT_ONCE))
-        return {id_ for part in parts for id_ in self._reached(self.vectors(part))}
+        found: set[str] = set()
+        for begin in range(0, len(listed), _AT_ONCE):
+            vectors = self.vectors(listed[begin : begin + _AT_ONCE])
+            found |= self._reached(vectors, 1)
+            # a long list makes Chroma look further: among passages that are all much alike a short look may end too soon
+            found |= self._reached({id_: vectors[id_] for id_ in vectors.keys() - found}, _FURTHER)
+        return found
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vectors]:
         """Vectors of shape (d,) as the index holds them; those that it lost are left out. At most a few hundred ids."""
@@ -100,12 +104,12 @@ class ChromaStore:
                 self._client.close()
             self._client = None
 
-    def _reached(self, vectors: Mapping[str, Vectors]) -> list[str]:
+    def _reached(self, vectors: Mapping[str, Vectors], k: int) -> set[str]:
         if not vectors:
-            return []
+            return set()
         with self._faults():
-            near = self._passages.query(query_embeddings=np.stack(list(vectors.values())), n_results=1, include=["distances"])
-        return [id_ for id_, gaps in zip(vectors, near["distances"], strict=True) if gaps and _cosine(gaps[0]) >= SAME]
+            near = self._passages.query(query_embeddings=np.stack(list(vectors.values())), n_results=k, include=["distances"])
+        return {id_ for id_, gaps in zip(vectors, near["distances"], strict=True) if gaps and _cosine(gaps[0]) >= SAME}
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -127,6 +131,15 @@ def _cosine(distance: float) -> float:
     return round(max(-1.0, min(1.0, 1.0 - distance)), 6)
 
 
+def _fields(metadata: Metadata) -> dict[str, Scalar] | None:
+    """Metadata as Chroma keeps it well.
+
+    It refuses an empty mapping, yet takes None. And against a whole number it cuts the fraction off the other side first,
+    so that 2 < 2.2 is false: all numbers are stored with a fraction.
+    """
+    return {key: float(value) if type(value) is int else value for key, value in metadata.items()} or None
+
+
 def _opened(folder: Path) -> tuple[Any, Any]:
     # lazy: a second of start-up
     import chromadb
@@ -136,7 +149,7 @@ def _opened(folder: Path) -> tuple[Any, Any]:
     client: Any = chromadb.PersistentClient(folder, settings=Settings(anonymized_telemetry=False))
     try:
         # half of these leave a tenth of a corpus of much alike passages unreachable
-        index = {"space": "cosine", "ef_construction": 200, "ef_search": 100, "max_neighbors": 32}
+        index = {"space": "cosine", "ef_construction": 200, "ef_search": 200, "max_neighbors": 32}
         collection = client.get_or_create_collection(_NAME, embedding_function=None, configuration={"hnsw": index})
     except BaseException:
         client.close()

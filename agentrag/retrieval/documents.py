@@ -57,7 +57,7 @@ def complete_document(connection: sqlite3.Connection, number: int, source: str, 
     remove_documents(connection, [source])
     connection.execute(
         "UPDATE documents SET complete = 1, digest = ?,"
-        " characters = (SELECT coalesce(max(stop), 0) FROM passages WHERE document = number) WHERE number = ?",
+        " characters = (SELECT coalesce(max(stop), 0) FROM passages WHERE document = documents.number) WHERE number = ?",
         (digest, number),
     )
     connection.execute("UPDATE passages SET state = 1 WHERE document = ?", (number,))

@@ -71,7 +71,7 @@ class Writer:
                 await self._flush()
 
     def finish(self, source: str) -> None:
-        """Say that a document is complete; it shows as soon as its last passage is stored.
+        """Say that a document is complete; it shows as soon as all its passages are stored, which may be now.
 
         Raises:
             StoreError: It was not begun.
@@ -79,6 +79,8 @@ class Writer:
         draft = self._draft(source)
         draft.finished = True
         self._whole.append(self._drafts.pop(source))
+        if draft.number is not None and draft.stored == draft.added:
+            self._store([], None)
 
     async def __aenter__(self) -> Writer:
         await asyncio.to_thread(drop_unfinished, self.database)
@@ -106,6 +108,8 @@ class Writer:
         texts = [index_text(draft.document.title, chunk.heading, chunk.text) for draft, _, chunk in batch]
         vectors = await self.embedder.embed(texts) if batch else None
         await asyncio.to_thread(self._store, batch, vectors)
+        if await asyncio.to_thread(waiting, self.database) >= _INDEX_EVERY:
+            await asyncio.to_thread(self.catch_up)
 
     def _store(self, batch: Sequence[tuple[_Draft, int, Chunk]], vectors: Vectors | None) -> None:
         with self.database.transaction() as connection:
@@ -122,5 +126,3 @@ class Writer:
                     draft.number = insert_document(connection, draft.document)
                 complete_document(connection, draft.number, draft.document.source, draft.digest.value())
         self._whole = [draft for draft in self._whole if draft not in whole]
-        if waiting(self.database) >= _INDEX_EVERY:
-            self.catch_up()

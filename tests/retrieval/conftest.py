@@ -15,7 +15,8 @@ Document = tuple[NewDocument, list[Chunk]]
 
 def document(source: str, *texts: str, fingerprint: str = "1", **metadata: str | int | float | bool) -> Document:
     """A document whose passages are `texts`, one space apart."""
-    chunks, start = [], 0
+    chunks: list[Chunk] = []
+    start = 0
     for text in texts:
         chunks.append(Chunk(text, start, start + len(text), before=" " if chunks else ""))
         start += len(text) + 1
