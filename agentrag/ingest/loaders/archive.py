@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 MEMBERS = 10_000
-TEXT_BYTES = 48 << 20
+TEXT_BYTES = 32 << 20
 RATIO = 200
 _RATIO_FROM = 8 << 20
 _TEXT = (".xml", ".rels")
@@ -19,12 +19,12 @@ class BombError(Exception):
 
 
 def text_members(path: Path) -> io.BytesIO:
-    """Copy the XML members of a ZIP file, checked, into an uncompressed ZIP of at most 48 MB in memory, without media.
+    """Copy the XML members of a ZIP file, checked, into an uncompressed ZIP of at most 32 MB in memory, without media.
 
     What the directory declares is checked before anything is unpacked, and enforced while it is.
 
     Raises:
-        BombError: Over 10,000 members, over 48 MB of XML, or over 8 MB of it packed more than 200 to 1.
+        BombError: Over 10,000 members, over 32 MB of XML, or over 8 MB of it packed more than 200 to 1.
         zipfile.BadZipFile: Not a ZIP file, or a damaged one.
         OSError: The file cannot be read.
     """

@@ -14,14 +14,14 @@ from agentrag.ingest.loaders.text import pieces
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_MOST = 16 << 20
+_MOST = 8 << 20
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
 def load(reading: Reading) -> Documents:
     """Yield the one document. The title is its first heading of the highest level, else the file's name.
 
-    A file over 16 MB is streamed as plain text, without headings.
+    A file over 8 MB is streamed as plain text, without headings.
 
     Raises:
         DocumentError: As for plain text.
@@ -43,7 +43,7 @@ def parts(text: str, found: Sequence[tuple[int, int, str]]) -> Iterator[Part]:
         found: As `headings(text)` gives it.
 
     >>> [part.heading for part in parts("# A\n## B\nb\n# C\n", headings("# A\n## B\nb\n# C\n"))]
-    ['A', 'A > B', 'C']
+    ['', 'A', 'A > B', 'C']
     """
     path: list[tuple[int, str]] = []
     yield Part(text[: found[0][0]] if found else text)

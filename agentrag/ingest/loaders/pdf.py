@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
+from threading import Lock
 from typing import Any
 
 from agentrag.ingest.documents import Document, Documents, Part, Reading, one_line, placed
 from agentrag.ingest.loaders.formats import Format, loader
 
 PAGES = 5000
+_PDFIUM = Lock()
 _LOCKED = {4, 5}  # FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 _NO_TITLES = {"", "untitled", "(anonymous)"}
 _HYPHEN = re.compile("[\ufffe\x02]\\s*")  # PDFium's mark of a word that was divided at a line's end
@@ -19,7 +21,7 @@ _HYPHEN = re.compile("[\ufffe\x02]\\s*")  # PDFium's mark of a word that was div
 def load(reading: Reading) -> Documents:
     """Yield the one document. Its title and headings are those of the file's metadata and outline.
 
-    Cost: memory for one page. PDFium is not thread-safe: read one PDF at a time.
+    Cost: memory for one page. PDFium is not thread-safe, so threads wait for each other at every page.
 
     Raises:
         DocumentError: The file is broken or locked by a password, or has over 5,000 pages, or none of them holds text.
@@ -28,18 +30,23 @@ def load(reading: Reading) -> Documents:
     import pypdfium2
 
     try:
-        pdf = pypdfium2.PdfDocument(reading.path)
+        with _PDFIUM:
+            pdf = pypdfium2.PdfDocument(reading.path)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) in _LOCKED:
             raise reading.error("locked by a password; save a copy without one") from error
         raise reading.error(f"a broken PDF, or none ({one_line(str(error))})") from error
-    with pdf:
-        count = len(pdf)
+    try:
+        with _PDFIUM:
+            count = len(pdf)
+            title = one_line(pdf.get_metadata_value("Title"))
         if count > PAGES:
             raise reading.error(f"{count:,} pages; at most {PAGES:,} are read; split it")
-        title = one_line(pdf.get_metadata_value("Title"))
         title = title if title.lower() not in _NO_TITLES else reading.path.stem
-        yield Document(reading.source, title, placed(_with_text(reading, _parts(reading, pdf))))
+        yield Document(reading.source, title, placed(_with_text(reading, _parts(reading, pdf, count))))
+    finally:
+        with _PDFIUM:
+            pdf.close()
 
 
 def _with_text(reading: Reading, parts: Iterator[Part]) -> Iterator[Part]:
@@ -53,14 +60,15 @@ def _with_text(reading: Reading, parts: Iterator[Part]) -> Iterator[Part]:
     raise reading.error("no text layer (scanned?); run it through OCR first")
 
 
-def _parts(reading: Reading, pdf: Any) -> Iterator[Part]:
-    outline = _outline(pdf)
+def _parts(reading: Reading, pdf: Any, count: int) -> Iterator[Part]:
+    with _PDFIUM:
+        outline = _outline(pdf)
     heading = ""
-    for index in range(len(pdf)):
+    for index in range(count):
         for part in _cut(_text(reading, pdf, index), heading, outline.get(index, ())):
             heading = part.heading
             yield Part(part.text, index + 1, heading)
-        reading.done = reading.size * (index + 1) // len(pdf)
+        reading.done = reading.size * (index + 1) // count
 
 
 def _text(reading: Reading, pdf: Any, index: int) -> str:
@@ -68,11 +76,12 @@ def _text(reading: Reading, pdf: Any, index: int) -> str:
     import pypdfium2
 
     try:
-        page = pdf[index]
-        textpage = page.get_textpage()
-        text = textpage.get_text_bounded()
-        textpage.close()
-        page.close()
+        with _PDFIUM:
+            page = pdf[index]
+            textpage = page.get_textpage()
+            text = textpage.get_text_bounded()
+            textpage.close()
+            page.close()
     except pypdfium2.PdfiumError:
         reading.problem(f"page {index + 1} is broken")
         return ""

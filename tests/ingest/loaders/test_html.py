@@ -52,3 +52,10 @@ def test_a_page_without_text_is_refused(tmp_path: Path, load: Load, page: str) -
     file.write_text(page, encoding="utf-8")
     with pytest.raises(DocumentError, match="no text found"):
         load(file)
+
+
+def test_a_page_that_would_fill_the_memory_is_refused(tmp_path: Path, load: Load) -> None:
+    file = tmp_path / "page.html"
+    file.write_bytes(b"<html>" + b" " * (16 << 20))
+    with pytest.raises(DocumentError, match="an HTML file over 16 MB"):
+        load(file)

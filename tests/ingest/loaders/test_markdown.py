@@ -52,3 +52,11 @@ def test_control_characters_never_reach_a_title(tmp_path: Path, load: Load) -> N
     file = tmp_path / "evil.md"
     file.write_text("# Clear \x1b[2J screen\u202e\n", encoding="utf-8")
     assert load(file).titles == ["Clear [2J screen"]
+
+
+def test_a_file_too_large_to_parse_is_streamed_as_text(tmp_path: Path, load: Load) -> None:
+    file = tmp_path / "dump.md"
+    file.write_text("# Day\n\nWords.\n\n" * 600_000, encoding="utf-8")
+    loaded = load(file)
+    assert loaded.titles == ["dump"]
+    assert len(loaded.places) > 5

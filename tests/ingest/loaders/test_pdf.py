@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,12 @@ def test_a_cut_off_pdf_is_refused_or_read_but_never_crashes(tmp_path: Path, load
             assert "Some words" in load(file).texts[0]
         except DocumentError:
             continue
+
+
+def test_many_threads_read_pdfs_at_once(tmp_path: Path, load: Load) -> None:
+    files = [
+        write_pdf(tmp_path / f"{number}.pdf", [[f"Page {page} of {number}."] for page in range(20)]) for number in range(8)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        loaded = list(pool.map(load, files))
+    assert [found.texts[0].split("\n")[0] for found in loaded] == [f"Page 0 of {number}." for number in range(8)]
