@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agentrag.cli import ask, chat, check, demo, doctor, draw, ingest, init, models, run
+from agentrag.cli import ask, chat, check, collections, demo, doctor, draw, ingest, init, models, run
 from agentrag.cli.console import errors, fail
 from agentrag.cli.eval import evaluate
 
@@ -48,6 +48,7 @@ app.command("eval", short_help="Score a graph or a retriever on a data set.")(ev
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(collections.app, name="collections")
 app.add_typer(models.app, name="models")
 
 
