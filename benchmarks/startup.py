@@ -87,8 +87,9 @@ def print_memory() -> None:
 
 
 async def ask_once() -> None:
-    """Ask one question of the collection with a model that needs no server."""
+    """Ask one question of the collection: all that a run with a remote model loads, but a script answers for it."""
     from agentrag.app import Graph, open_deps
+    from agentrag.core.settings import OpenAICompatible, load_settings
     from agentrag.core.types import ChatRequest, Completion, TokenLogprob
     from agentrag.testing.fakes import ScriptedModel
 
@@ -96,8 +97,10 @@ async def ask_once() -> None:
         sure = (TokenLogprob("Yes", -0.01, (("Yes", -0.01),)),)
         return Completion("Yes", tokens=sure) if request.logprobs else "The ferry leaves at nine."
 
+    remote = OpenAICompatible(provider="openai-compatible", url="http://127.0.0.1:9", model="none")
+    settings = load_settings().model_copy(update={"models": {"remote": remote}})
     graph = Graph.load("ask")
-    async with open_deps(graph, collections={"docs": COLLECTION}) as deps:
+    async with open_deps(graph, settings, models={"*": "remote"}, collections={"docs": COLLECTION}) as deps:
         models = dict.fromkeys(graph.spec.models, ScriptedModel(reply))
         result = await graph.run(replace(deps, models=models), question="When does the ferry leave?")
     if not result.state["passages"]:
