@@ -138,6 +138,13 @@ async def test_state_survives_a_strict_checkpointer_with_its_types() -> None:
     assert not any(isinstance(value, Deps) for value in state.values())
 
 
+async def test_in_a_thread_an_input_that_is_not_given_keeps_its_last_value() -> None:
+    saved = compile_graph(graph()).copy(update={"checkpointer": InMemorySaver()})
+    config: Any = {"configurable": {"thread_id": "1"}}
+    await saved.ainvoke({"question": "cat?", "style": "short"}, config, context=deps())
+    assert (await saved.ainvoke({"question": "dog?"}, config, context=deps()))["answer"] == "short: dog?"
+
+
 async def test_a_wrong_input_is_refused_before_langgraph_drops_it() -> None:
     with pytest.raises(InputError, match="Unknown input 'stlye'"):
         await streamed(graph(), {"question": "cat?", "stlye": "short"}, deps())

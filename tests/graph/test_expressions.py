@@ -39,6 +39,7 @@ CHANNELS = {
     "weights": Channel(dict[str, float]),
     "anything": Channel(Any),
     "handles": Channel(set[int]),
+    "type": Channel(str),
     "gate": Channel(Gate),
 }
 GATE = Gate(True, Inner("i"), tags=("a", "b"), extra={"year": 2020})
@@ -84,6 +85,7 @@ def test_a_condition_sees_channels_of_every_type(text: str, state: dict[str, Any
         ("style", 0, "should be true or false, but is string"),
         ("anything", 0, "should be true or false, but is dyn"),
         ("handles == []", 0, "channel 'handles' is set[int], which conditions cannot read"),
+        ("type == 'a'", 5, "found no matching overload for '==' applied to '(type(type), string)'"),
         ("n >", 2, "Syntax error: unexpected end"),
         ("n == 1 &&\n  zork", 12, "Unknown name 'zork'."),
         ("  ", 0, "is empty"),
@@ -128,6 +130,14 @@ def test_a_condition_cannot_reach_python() -> None:
     for text in ("__import__('os') == 1", "style.__class__ == 1", "gate.__init__ == 1"):
         with pytest.raises(ExpressionError):
             compile_expression(text, CHANNELS)
+
+
+def test_all_names_are_read_however_many_there_are() -> None:
+    channels = {f"c{number}": Channel(bool) for number in range(150)}
+    expression = compile_expression(" || ".join(channels), channels)
+    assert expression.reads == channels.keys()
+    assert expression(dict.fromkeys(channels, False)) is False
+    assert compile_expression("style == 'a' || " * 40 + "n == 1", CHANNELS).reads == {"style", "n"}
 
 
 def test_a_name_bound_inside_a_condition_is_not_read_from_the_state() -> None:
