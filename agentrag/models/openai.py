@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -145,7 +145,7 @@ class OpenAIModel:
 
     async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
         try:
-            async for chunk in response.aiter_bytes():
+            async for chunk in _body(response):
                 yield chunk
         except BROKEN as error:
             raise broken(self._who, error, self._endpoint.timeout) from error
@@ -191,6 +191,14 @@ class OpenAIModel:
     def _priced(self, usage: Usage) -> Usage:
         price = usage.prompt_tokens * self._endpoint.price_in + usage.completion_tokens * self._endpoint.price_out
         return replace(usage, usd=price / 1e6)
+
+
+def _body(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The bytes as they come; httpx's own reading is gone round where nothing has to be decompressed."""
+    raw = response.stream
+    return (
+        raw if isinstance(raw, httpx.AsyncByteStream) and "content-encoding" not in response.headers else response.aiter_bytes()
+    )
 
 
 def _is_stream(response: httpx.Response) -> bool:

@@ -42,10 +42,22 @@ async def with_retries(
         return (error.retry_after or 0.0) <= _LONGEST_WAIT
 
     tries = 0
-    async for attempt in AsyncRetrying(
-        stop=stop_after_attempt(attempts), wait=_wait, retry=retry_if_exception(again), reraise=True
-    ):
-        with attempt:
-            tries += 1
-            completion = await once()
-    return completion if tries == 1 else replace(completion, usage=replace(completion.usage, calls=tries))
+    first: ModelError | None = None
+
+    async def attempt() -> Completion:
+        nonlocal first, tries
+        if first is not None:
+            error, first = first, None
+            raise error
+        tries += 1
+        return await once()
+
+    try:
+        return await attempt()
+    except ModelError as error:
+        if attempts == 1 or not again(error):
+            raise
+        first = error  # nearly all calls end above and do not pay for the loop, which begins with this first failure
+    retrying = AsyncRetrying(stop=stop_after_attempt(attempts), wait=_wait, retry=retry_if_exception(again), reraise=True)
+    completion: Completion = await retrying(attempt)
+    return replace(completion, usage=replace(completion.usage, calls=tries))
