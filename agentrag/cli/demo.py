@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
 COLLECTION = "demo"
 QUESTION = "How many beds does Lantern House have?"
 NEXT = (
-    f'agentrag ask "At what mean wind speed must diving stop?" --collection {COLLECTION}',
-    f"agentrag chat --collection {COLLECTION}",
-    "agentrag ingest PATH --collection docs",
+    f'ask "At what mean wind speed must diving stop?" --collection {COLLECTION}',
+    f"chat --collection {COLLECTION}",
+    "ingest PATH --collection docs",
 )
 
 
@@ -48,7 +50,15 @@ async def _demo() -> None:
     say()
     say("Try next:")
     for command in NEXT:
-        say(f"  {command}")
+        say(f"  {_typed(sys.argv[0])} {command}")
+
+
+def _typed(program: str) -> str:
+    """How to call this program again: by name where the shell finds it, else as it was called."""
+    if Path(program).name == "__main__.py":
+        return "python -m agentrag"
+    found = shutil.which("agentrag")
+    return "agentrag" if found and Path(found).absolute() == Path(program).absolute() else program
 
 
 def _needed(settings: Settings) -> Iterator[str]:
