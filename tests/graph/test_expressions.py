@@ -133,7 +133,7 @@ def test_a_condition_cannot_reach_python() -> None:
 
 
 def test_all_names_are_read_however_many_there_are() -> None:
-    channels = {f"c{number}": Channel(bool) for number in range(150)}
+    channels = {f"c{number}": Channel(bool) for number in range(100)}
     expression = compile_expression(" || ".join(channels), channels)
     assert expression.reads == channels.keys()
     assert expression(dict.fromkeys(channels, False)) is False
