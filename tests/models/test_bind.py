@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.core.errors import CatalogueError, NotPulledError, SettingsError
+from agentrag.core.errors import CatalogueError, ChecksumError, NotPulledError, SettingsError
 from agentrag.core.ports import ChatModel
 from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
 from agentrag.core.types import ChatRequest, Message
@@ -88,6 +88,14 @@ async def test_weights_from_elsewhere_have_another_name_than_the_packaged_ones(t
     pretend_pulled("smollm2-135m-instruct", tmp_path)
     async with Models(settings(tmp_path, it=LlamaCpp(model="smollm2-135m-instruct"))) as models:
         assert models.get("it").name.startswith("llamacpp/smollm2-135m-instruct@")
+
+
+async def test_damaged_weights_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    pretend_pulled("smollm2-135m-instruct", tmp_path)
+    (folder("smollm2-135m-instruct", tmp_path) / "model.gguf").write_bytes(b"GGUX")
+    async with Models(settings(tmp_path, it=LlamaCpp(model="smollm2-135m-instruct"))) as models:
+        with pytest.raises(ChecksumError, match="Get it again with: agentrag models pull smollm2-135m-instruct"):
+            models.get("it")
 
 
 async def test_the_terms_of_a_restricted_model_are_shown_before_its_use(
