@@ -69,8 +69,12 @@ def print_memory() -> None:
     """Ingest the sample documents in one process, ask them with a scripted model in another, and print its peak memory."""
     with tempfile.TemporaryDirectory() as home:
         from agentrag.core.resources import shipped
+        from agentrag.core.settings import load_settings
 
-        environment = {**os.environ, "AGENTRAG_HOME": home}
+        cache = Path(home) / "cache"  # with the models, without vectors of earlier runs
+        cache.mkdir()
+        (cache / "models").symlink_to(load_settings().cache / "models")
+        environment = {**os.environ, "AGENTRAG_HOME": home, "AGENTRAG_CACHE": str(cache)}
         samples = str(shipped("samples"))
         ingest = [sys.executable, "-m", "agentrag", "ingest", samples, "--collection", COLLECTION]
         done = subprocess.run(ingest, env=environment, capture_output=True, text=True, check=False)

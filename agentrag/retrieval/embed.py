@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from agentrag.core.ports import Embedder, Vectors
 from agentrag.core.settings import Settings
 from agentrag.models.catalogue import model_files
+from agentrag.retrieval.optimised import optimised
 from agentrag.retrieval.vector_cache import CachedEmbedder, VectorCache
 
 MAX_TOKENS = 256
-BATCH_TOKENS = 1024
-"""Most tokens of one batch, padding counted. Larger ones leave the processor's cache and are slower."""
+BATCH_TOKENS = 512
+"""Most tokens of one batch, padding counted. 1,024 are no faster and take 130 MB more; larger ones are slower."""
 
 TokenIds = Sequence[int]
 
@@ -112,7 +113,8 @@ class OnnxEmbedder:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(str(self._files["weights"]), options, providers=["CPUExecutionProvider"])
+        weights = optimised(self._files["weights"])
+        return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
 
 
 def batched(tokens: Sequence[TokenIds], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:
