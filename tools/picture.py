@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tools.doc_regions import ROOT
 
-QUESTION = "At what mean wind speed must diving stop?"
+QUESTION = "What must I do when a generator does not start?"
 COLUMNS = 100
 
 
