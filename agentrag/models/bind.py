@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from contextlib import AsyncExitStack
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from agentrag.core.errors import SettingsError
 from agentrag.core.ports import ChatModel
 from agentrag.core.settings import FILE, LiteLLM, LlamaCpp, OpenAICompatible, Settings
-from agentrag.models.catalogue import CATALOGUE, model_files, read_record
+from agentrag.models.catalogue import CATALOGUE, identity, model_files
 from agentrag.models.http import HttpPool
 from agentrag.models.llamacpp import LlamaCppModel
 from agentrag.models.local_server import LocalServer
@@ -62,7 +61,7 @@ class Models:
             _log.warning("%s: %s", entry.name, entry.notice)
         if weights not in self._servers:
             self._servers[weights] = LocalServer(binding.model, weights, self._settings.runtime, cache / "logs")
-        return LlamaCppModel(_identity(weights), self._servers[weights], self._pool)
+        return LlamaCppModel(f"llamacpp/{identity(weights)}", self._servers[weights], self._pool)
 
     def _remote(self, name: str, binding: OpenAICompatible) -> ChatModel:
         endpoint = Endpoint(
@@ -103,22 +102,6 @@ def _key(name: str, binding: OpenAICompatible) -> str:
     if not (key.isascii() and key.isprintable()):
         raise SettingsError(f"Binding '{name}' takes its key from {where}, which holds characters that no key has.")
     return key
-
-
-def _identity(weights: Path) -> str:
-    """Equal for equal weights only: journals reuse answers by it."""
-    record = read_record(weights.parent)
-    if record is None or record.files["weights"].name != weights.name:
-        return f"llamacpp/{weights.name}@{_fingerprint(weights)}"
-    model, sha256 = weights.parent.name, record.files["weights"].sha256
-    packaged = model in CATALOGUE and CATALOGUE[model].files[0].sha256 == sha256
-    return f"llamacpp/{model}" if packaged else f"llamacpp/{model}@{sha256[:8]}"
-
-
-def _fingerprint(weights: Path) -> str:
-    """Eight hex digits of size and first MiB: enough to tell models apart, without reading gigabytes at every start."""
-    with weights.open("rb") as file:
-        return hashlib.sha256(str(weights.stat().st_size).encode() + file.read(1 << 20)).hexdigest()[:8]
 
 
 def _litellm(binding: LiteLLM) -> ChatModel:

@@ -131,6 +131,22 @@ def _local_gguf(path: Path) -> Path:
     return path
 
 
+def identity(weights: Path) -> str:
+    """A name for a weights file, equal for equal weights only: journals and vector caches reuse results by it."""
+    record = read_record(weights.parent)
+    if record is None or record.files["weights"].name != weights.name:
+        return f"{weights.name}@{_fingerprint(weights)}"
+    model, sha256 = weights.parent.name, record.files["weights"].sha256
+    packaged = model in CATALOGUE and CATALOGUE[model].files[0].sha256 == sha256
+    return model if packaged else f"{model}@{sha256[:8]}"
+
+
+def _fingerprint(weights: Path) -> str:
+    """Eight hex digits of size and first MiB: enough to tell models apart, without reading gigabytes at every start."""
+    with weights.open("rb") as file:
+        return hashlib.sha256(str(weights.stat().st_size).encode() + file.read(1 << 20)).hexdigest()[:8]
+
+
 def _check(model: str, path: Path, file: PulledFile) -> None:
     advice = f"Get it again with: agentrag models pull {model}"
     try:
@@ -155,6 +171,7 @@ __all__ = [
     "Pulled",
     "PulledFile",
     "folder",
+    "identity",
     "model_files",
     "pulled_names",
     "read_record",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from agentrag.core.ports import Embedder, Vectors
 from agentrag.core.settings import Settings
-from agentrag.models.catalogue import model_files
+from agentrag.models.catalogue import identity, model_files
 from agentrag.retrieval.optimised import optimised
 from agentrag.retrieval.vector_cache import CachedEmbedder, VectorCache
 
@@ -38,7 +38,7 @@ def open_embedder(settings: Settings) -> Embedder:
         ChecksumError: They are not what the catalogue states.
     """
     files = model_files(settings.embedder, settings.cache)
-    model = OnnxEmbedder(settings.embedder, files, settings.runtime.threads)
+    model = OnnxEmbedder(identity(files["weights"]), files, settings.runtime.threads)
     return CachedEmbedder(model, VectorCache(settings.cache / "vectors" / "vectors.sqlite"))
 
 
