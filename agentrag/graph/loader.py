@@ -28,8 +28,6 @@ def load_graph(name: str | Path) -> GraphSpec:
         UnknownNameError: There is no such file or name.
     """
     path = find_graph(str(name))
-    if path is None and Path(name).suffix in (".yaml", ".yml"):
-        raise SpecError([Problem(str(name), 0, 0, "", "there is no such file")])
     if path is None:
         raise UnknownNameError("graph", str(name), shipped_graphs())
     try:

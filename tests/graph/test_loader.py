@@ -66,7 +66,7 @@ def test_a_path_beats_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("name", "said"),
     [
         ("aks", "Unknown graph 'aks'. Did you mean 'ask'?"),
-        ("graphs/nothing.yaml", "graphs/nothing.yaml there is no such file"),
+        ("graphs/nothing.yaml", "Unknown graph 'graphs/nothing.yaml'. Known: "),
         (str(GRAPHS), f"Unknown graph '{GRAPHS}'."),
     ],
 )
