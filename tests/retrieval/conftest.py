@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def document(source: str, *texts: str, fingerprint: str = "1", **metadata: str |
         chunks.append(Chunk(text, start, start + len(text), before=" " if chunks else ""))
         start += len(text) + 1
     return NewDocument(source, fingerprint, metadata=metadata), chunks
+
+
+def words(number: int, count: int = 8) -> str:
+    """A text of its own for every number: words from a vocabulary of a thousand."""
+    digits = sha256(str(number).encode()).digest()
+    return " ".join(f"w{int.from_bytes(digits[2 * i : 2 * i + 2]) % 1000}" for i in range(count))
 
 
 async def store(collection: Collection, documents: Iterable[Document]) -> None:
