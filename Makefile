@@ -13,12 +13,14 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 
 .venv/.runtime: $(BIN)/python requirements.lock pyproject.toml
-	$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
-	$(UV) pip install --quiet --no-deps --editable .
+	@echo "Installing the locked packages into .venv (a minute or two)"
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
+	@$(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.lock
-	$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.lock
+	@echo "Installing the locked development packages into .venv"
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.lock
 	@touch $@
 
 setup: .venv/.runtime

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COLLECTION = "demo"
 QUESTION = "How many beds does Lantern House have?"
 NEXT = (
-    f'ask "At what mean wind speed must diving stop?" --collection {COLLECTION}',
+    f'ask "What must I do when a generator does not start?" --collection {COLLECTION}',
     f"chat --collection {COLLECTION}",
     "ingest PATH --collection docs",
 )
