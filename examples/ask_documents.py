@@ -1,4 +1,4 @@
-"""An agent defined in Python: the graph of ask_documents.yaml, in as many lines.
+"""An agent defined in Python: the shipped graph `ask`, in about as many lines as its YAML.
 
 Run: python examples/ask_documents.py "QUESTION" (searches the collection `docs`)
 """
@@ -16,17 +16,23 @@ from agentrag.nodes.retrieve import Retrieve
 
 graph = Graph(
     "ask-documents",
-    about="Answer a question from documents and cite the evidence.",
-    inputs={"question": "str", "history": {"type": "history", "default": []}},
-    outputs=["answer", "abstained", "citations"],
-    models={"writer": "default"},
+    about="Answer a question from documents, with a verified citation for every sentence.",
+    inputs={
+        "question": "str",
+        "history": {"type": "history", "default": []},
+        "style": {"type": "str", "default": "full", "values": ["full", "short"]},
+    },
+    outputs=["answer", "abstained", "citations", "unsupported"],
+    models={"writer": "default", "gate": "default"},
     nodes={
         "condense": Condense(model="writer"),
-        "search": Retrieve(collection="docs", k=10, query="{standalone}"),
+        "search": Retrieve(collection="docs", k=10, query="{standalone}", also="{contextual}"),
         "select": Evidence(query="{standalone}", tokens=230),
-        "judge": JudgeAnswerable(model="writer"),
+        "judge": JudgeAnswerable(model="gate"),
         "write": Generate(prompt="answer/grounded", model="writer", max_tokens=120),
+        "name-it": Generate(prompt="answer/short", model="writer", max_tokens=32, stop=("\n",)),
         "cite": Cite(question="{standalone}", among="evidence"),
+        "cite-span": Cite(question="{standalone}", among="evidence", span=True),
         "refuse": Abstain(),
     },
     flow=[
@@ -34,7 +40,13 @@ graph = Graph(
         "search",
         "select",
         "judge",
-        choose({"size(evidence) == 0 || answerable < 0.5": ["refuse"]}, otherwise=["write", "cite"]),
+        choose(
+            {
+                "size(evidence) == 0 || answerable + 4.0 * relevance < 1.9": ["refuse"],
+                "style == 'short'": ["name-it", "cite-span"],
+            },
+            otherwise=["write", "cite"],
+        ),
     ],
 )
 
