@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -165,7 +165,8 @@ def _name(kind: Any) -> str:
 
 def _type(info: FieldInfo) -> str:
     """A type with its bounds; what a setting refers to where it names something."""
-    if reference := next((mark for mark in info.metadata if isinstance(mark, Reference)), None):
+    optional = [mark for part in get_args(info.annotation) for mark in getattr(part, "__metadata__", ())]
+    if reference := next((mark for mark in (*info.metadata, *optional) if isinstance(mark, Reference)), None):
         return {"model": "model slot", "collection": "collection slot"}.get(reference.kind, reference.kind)
     if "discriminator" in str(info.annotation):
         return "[bindings](#bindings) by name"

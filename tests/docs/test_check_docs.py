@@ -56,8 +56,9 @@ def test_the_table_of_settings_unfolds_sections_and_names_variables() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(REGIONS) - {"squad"}))
-def test_every_region_is_used_and_has_content(name: str) -> None:
+def test_every_region_is_used_has_content_and_is_the_same_in_every_process(name: str) -> None:
     assert REGIONS[name]().strip()
+    assert " at 0x" not in REGIONS[name]()
     assert any(f"<!-- begin: {name} -->" in page.read_text(encoding="utf-8") for page in build_docs.pages())
 
 
