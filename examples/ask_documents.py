@@ -41,11 +41,11 @@ graph = Graph(
         "select",
         "judge",
         choose(
-            {
-                "size(evidence) == 0 || answerable + 4.0 * relevance < 1.9": ["refuse"],
-                "style == 'short'": ["name-it", "cite-span"],
-            },
-            otherwise=["write", "cite"],
+            {"size(evidence) == 0 || answerable + 2.0 * relevance < 1.8": ["refuse"]},
+            otherwise=[
+                choose({"style == 'short'": ["name-it", "cite-span"]}, otherwise=["write", "cite"]),
+                choose({"size(citations) == 0": ["refuse"]}, otherwise=[]),
+            ],
         ),
     ],
 )

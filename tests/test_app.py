@@ -35,6 +35,13 @@ async def test_ask_refuses_where_the_passages_do_not_state_the_answer() -> None:
     assert len(model.requests) == 1
 
 
+@pytest.mark.parametrize("style", ["full", "short"])
+async def test_ask_refuses_an_answer_that_no_passage_bears_out(style: str) -> None:
+    model = ScriptedModel([judged(0.95), "Penguins fly submarines."])
+    result = await Graph.load("ask").run(fake_deps(model, passages(FERRY)), question=QUESTION, style=style)
+    assert (result["answer"], result["abstained"]) == ("not in the documents", True)
+
+
 async def test_ask_refuses_without_documents() -> None:
     result = await Graph.load("ask").run(fake_deps(ScriptedModel([judged(0.95)])), question=QUESTION)
     assert result["abstained"]
@@ -70,7 +77,7 @@ async def test_a_stream_tells_the_whole_run_in_order() -> None:
         "write",
         "cite",
     ]
-    assert [event.branch for event in events if isinstance(event, ChoiceMade)] == ["otherwise"]
+    assert [event.branch for event in events if isinstance(event, ChoiceMade)] == ["otherwise"] * 3
     assert "".join(event.text for event in events if isinstance(event, Token)) == "The ferry leaves at nine."
 
 
