@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agentrag.core.ports import Searcher
 from agentrag.core.settings import Settings
+from agentrag.core.types import SearchRequest
 from agentrag.retrieval.collection import Chunk, Collection, NewDocument
 from agentrag.retrieval.collections import Collections
 from agentrag.testing.fakes import WordEmbedder
@@ -39,6 +42,13 @@ async def store(collection: Collection, documents: Iterable[Document]) -> None:
             writer.finish(new.source)
 
 
+ISLES = [
+    document("/isles/skye", "Skye has black mountains.", "Its bridge opened in 1995.", lang="en", year=1995),
+    document("/isles/mull", "Mull has white eagles.", "A ferry sails there.", lang="en", year=2001),
+    document("/isles/sylt", "Sylt hat Deiche.", "A train runs there.", lang="de", year=1927),
+]
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", cache=tmp_path / "cache")
@@ -47,3 +57,16 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def collections(settings: Settings) -> Collections:
     return Collections(settings, WordEmbedder())
+
+
+@pytest.fixture(params=["disk", "memory"])
+async def isles(request: pytest.FixtureRequest, collections: Collections) -> AsyncIterator[Collection]:
+    """A collection of three documents, open for writing."""
+    made = collections.in_memory("isles") if request.param == "memory" else collections.open("isles", write=True)
+    async with made as collection:
+        await store(collection, ISLES)
+        yield collection
+
+
+async def texts(searcher: Searcher, query: str, **options: Any) -> list[str]:
+    return [passage.text for passage in await searcher.search(SearchRequest(query, **options))]
