@@ -18,7 +18,7 @@ from agentrag.retrieval.passages import fetch, satisfying, vectors_of
 from agentrag.retrieval.vector_index import VectorIndex
 
 MODES = ("dense", "lexical", "rrf", "convex")
-_LEAST_DEPTH = 50
+_LEAST_DEPTH, _FEW = 50, 1000
 
 
 def check(request: SearchRequest) -> None:
@@ -69,17 +69,24 @@ class Search:
     def _ranking(self, request: SearchRequest, vector: Vectors | None) -> fuse.Ranking:
         fused = request.mode in ("rrf", "convex")
         depth = max(_LEAST_DEPTH, 4 * request.k) if fused else request.k
-        dense: fuse.Ranking = []
-        if vector is not None:
-            dense = self.vectors.ready().search(vector, depth, request.where)
+        allowed = self._allowed(request.where)
+        dense = self._nearest(vector, depth, request, allowed) if vector is not None else []
         if request.mode == "dense":
             return dense
-        lexical = self.lexical.ready().search(request.query, depth, self._allowed(request.where))
+        lexical = self.lexical.ready().search(request.query, depth, allowed)
         if vector is None:
             return lexical
         if request.mode == "rrf":
             return fuse.rrf([[id_ for id_, _ in side] for side in (dense, lexical)])
         return self._convex(request, vector, dict(dense), dict(lexical))
+
+    def _nearest(self, vector: Vectors, depth: int, request: SearchRequest, allowed: frozenset[str] | None) -> fuse.Ranking:
+        store = self.vectors.ready()
+        if allowed is None or len(allowed) > _FEW:
+            return store.search(vector, depth, request.where)
+        # comparing with each of a few is quicker than a graph that leads past everything else, and misses none
+        cosines = {id_: round(float(other @ vector), 6) for id_, other in vectors_of(self.database, sorted(allowed)).items()}
+        return fuse.ordered(cosines)[:depth]
 
     def _convex(
         self, request: SearchRequest, vector: Vectors, dense: dict[str, float], lexical: dict[str, float]

@@ -9,7 +9,7 @@ from agentrag.core.errors import StoreError
 from agentrag.core.types import SearchRequest
 from agentrag.retrieval.collection import Chunk, Collection, NewDocument
 from agentrag.retrieval.collections import Collections
-from tests.retrieval.conftest import ISLES, document, store, texts
+from tests.retrieval.conftest import ISLES, document, store, texts, words
 
 
 @pytest.mark.parametrize("mode", ["dense", "lexical", "rrf", "convex"])
@@ -186,3 +186,15 @@ async def test_rebuild_needs_no_model(collections: Collections, settings: Any) -
             await collection.search(SearchRequest("eagles"))
     async with collections.open("isles") as collection:
         assert await texts(collection, "white eagles", k=1, mode="dense") == ["Mull has white eagles."]
+
+
+@pytest.mark.parametrize("share", [2, 900], ids=["few", "many"])
+async def test_where_finds_the_nearest_of_few_and_of_many(collections: Collections, share: int) -> None:
+    async with collections.open("c", write=True) as collection:
+        await store(collection, [document(f"/{i}", words(i), part="a" if i % 1000 < share else "b") for i in range(1300)])
+        for wanted in (0, 1000, 1001):
+            request = SearchRequest(words(wanted), k=3, mode="dense", where={"part": "a"})
+            found = await collection.search(request)
+            assert found[0].source == f"/{wanted}"
+            assert found[0].score == pytest.approx(1.0, abs=1e-5)
+            assert {passage.metadata["part"] for passage in found} == {"a"}
