@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,18 @@ from agentrag.core.settings import LlamaCpp, Runtime, Settings, load_settings
 from agentrag.models.pull import pull
 
 SMOLLM = "smollm2-135m-instruct"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what skips in continuous integration: what a test needs there is for `.ci/run` to bring, a GPU aside."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and "gpu" not in item.keywords:
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
