@@ -88,6 +88,11 @@ class Reading:
         """The path as text, the name that documents carry; bytes that are no text become U+FFFD."""
         return storable(str(self.path))
 
+    @property
+    def name(self) -> str:
+        """The file's name without its ending, for documents that state no title; a file's name may hold any byte."""
+        return one_line(self.path.stem)
+
     def problem(self, reason: str) -> None:
         """Note a part that was skipped; after 20 they are only counted."""
         if len(self.problems) < 20:

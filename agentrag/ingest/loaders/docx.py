@@ -43,7 +43,7 @@ def load(reading: Reading) -> Documents:
             raise reading.error(f"a broken DOCX, or none ({one_line(str(error))})") from error
     parts = list(_parts(body))
     reading.done = reading.size
-    title = title or next((part.heading for part in parts if part.heading), "") or reading.path.stem
+    title = title or next((part.heading for part in parts if part.heading), "") or reading.name
     yield Document(reading.source, one_line(title), placed(parts))
 
 

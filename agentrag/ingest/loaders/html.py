@@ -32,7 +32,7 @@ def load(reading: Reading) -> Documents:
     tree = load_html(_decoded(reading))
     if tree is None:
         raise reading.error("not HTML")
-    title = getattr(extract_metadata(tree), "title", None) or reading.path.stem
+    title = getattr(extract_metadata(tree), "title", None) or reading.name
     text = extract(tree, output_format="markdown", include_comments=False, include_formatting=True, favor_recall=True)
     if not text:
         raise reading.error("no text found (a page that is filled by scripts?)")

@@ -27,11 +27,11 @@ def load(reading: Reading) -> Documents:
         DocumentError: As for plain text.
     """
     if reading.size > _MOST:
-        yield Document(reading.source, reading.path.stem, placed(Part(piece) for piece in pieces(reading)))
+        yield Document(reading.source, reading.name, placed(Part(piece) for piece in pieces(reading)))
         return
     text = "".join(pieces(reading))
     found = headings(text)
-    title = min(found, key=lambda heading: heading[1], default=(0, 0, reading.path.stem))[2]
+    title = min(found, key=lambda heading: heading[1], default=(0, 0, reading.name))[2]
     yield Document(reading.source, title, placed(parts(text, found)))
 
 

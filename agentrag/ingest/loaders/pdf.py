@@ -42,7 +42,7 @@ def load(reading: Reading) -> Documents:
             title = one_line(pdf.get_metadata_value("Title"))
         if count > PAGES:
             raise reading.error(f"{count:,} pages; at most {PAGES:,} are read; split it")
-        title = title if title.lower() not in _NO_TITLES else reading.path.stem
+        title = title if title.lower() not in _NO_TITLES else reading.name
         yield Document(reading.source, title, placed(_with_text(reading, _parts(reading, pdf, count))))
     finally:
         with _PDFIUM:

@@ -20,7 +20,7 @@ def load(reading: Reading) -> Documents:
     Raises:
         DocumentError: The file is binary, or its encoding cannot be told, or it changes on the way.
     """
-    yield Document(reading.source, reading.path.stem, placed(Part(piece) for piece in pieces(reading)))
+    yield Document(reading.source, reading.name, placed(Part(piece) for piece in pieces(reading)))
 
 
 def pieces(reading: Reading) -> Iterator[str]:

@@ -65,3 +65,13 @@ def test_a_text_without_any_space_comes_in_pieces_too(tmp_path: Path) -> None:
     file = tmp_path / "base64.txt"
     file.write_text("x" * (3 << 20), encoding="utf-8")
     assert sum(map(len, pieces(Reading(file, 3 << 20)))) == 3 << 20
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".md"])
+def test_a_file_name_of_any_bytes_gives_a_title_that_can_be_stored_and_shown(tmp_path: Path, load: Load, suffix: str) -> None:
+    file = tmp_path / f"\udcffferry\x1b[31m\nnews{suffix}"
+    try:
+        file.write_bytes(b"It leaves at nine.")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert load(file).titles == ["ferry [31m news"]
