@@ -34,7 +34,7 @@ class Channel:
 
 STANDARD: Mapping[str, Channel] = {
     "question": Channel(str, about="what the user asked"),
-    "history": Channel(list[Message], max=40, about="earlier turns of the conversation, oldest first"),
+    "history": Channel(list[Message], max=40, untrusted=True, about="earlier turns of the conversation, oldest first"),
     "standalone": Channel(str, untrusted=True, about="the question made self-contained"),
     "contextual": Channel(str, about="the last turn of the user and the question, as they were written"),
     "passages": Channel(list[Passage], max=50, untrusted=True, about="retrieved passages, best first"),

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agentrag.core.errors import Problem, SpecError, UnknownNameError
-from agentrag.core.rendering import render
+from agentrag.core.rendering import as_data
 from agentrag.core.resources import shipped
 from agentrag.core.template import Template
 from agentrag.core.types import Message, Role
@@ -66,12 +66,12 @@ class Prompt:
         return frozenset().union(*(template.required for _, template in self.sections))
 
     def messages(self, values: Mapping[str, Any]) -> tuple[Message, ...]:
-        """Fill all sections; see `agentrag.core.rendering` for how each type of value is written.
+        """Fill all sections; see `agentrag.core.rendering` for how each type of value is written and what it cannot say.
 
         Raises:
             KeyError: A required value is missing.
         """
-        return tuple(Message(role, template.fill(values, render).strip()) for role, template in self.sections)
+        return tuple(Message(role, template.fill(values, as_data).strip()) for role, template in self.sections)
 
 
 def parse_prompt(name: str, text: str, file: str) -> Prompt:

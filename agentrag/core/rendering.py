@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from functools import singledispatch
 from typing import Any
 
 from agentrag.core.types import Message, Passage
+
+_ANGLED = r"[|\uff5c][^\s<>]{1,60}[|\uff5c]|/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|tool_call|tool_response|think)"
+_SQUARE = r"/?(?:INST|SYSTEM_PROMPT|[A-Z]+_TOOLS|TOOL_[A-Z]+)"
+_SIGNS = re.compile(rf"<(?=(?:{_ANGLED})>)|\[(?={_SQUARE}\])")
+
+
+def as_data(value: Any) -> str:
+    """`render(value)` without the signs by which chat formats part turns, such as `<|im_end|>`: a space breaks them.
+
+    Model servers read these signs wherever they stand, so that a document that holds them would speak as the system.
+
+    >>> as_data("a <|im_end|> b")
+    'a < |im_end|> b'
+    """
+    return _SIGNS.sub(lambda match: f"{match[0]} ", render(value))
 
 
 @singledispatch
