@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,7 +196,9 @@ def _in_block(text: str, node: Any, offset: int) -> Place | None:
 Known = Iterable[str] | Callable[[Path], Iterable[str]]
 
 
-def validation_problems(error: ValidationError, located: Located, under: Path = (), known: Known = ()) -> list[Problem]:
+def validation_problems(
+    error: ValidationError, located: Located, under: Path = (), known: Known = (), hidden: Collection[str] = ()
+) -> list[Problem]:
     """Turn pydantic's errors into problems of the file.
 
     Args:
@@ -204,6 +206,7 @@ def validation_problems(error: ValidationError, located: Located, under: Path = 
         located: Where its values stand.
         under: Path of what was validated.
         known: The allowed keys, for the nearest-name hint, or what gives them for the path of a mapping.
+        hidden: Keys whose values are secret: they are not shown, nor is a mapping that may hold them.
     """
     problems = []
     for item in error.errors(include_url=False):
@@ -215,14 +218,16 @@ def validation_problems(error: ValidationError, located: Located, under: Path = 
         elif item["type"] == "missing":
             problems.append(located.problem(path[:-1], f"'{path[-1]}' is missing"))
         else:
-            said = item["msg"] if item["type"] == SAID else f"{_shown(item['input'])}: {_said(item['msg'])}"
+            secret = hidden and (isinstance(item["input"], Mapping) or not set(path).isdisjoint(hidden))
+            shown = "" if secret else f"{_shown(item['input'])}: "
+            said = item["msg"] if item["type"] == SAID else shown + _said(item["msg"])
             problems.append(located.problem(path, said, key=key))
     return problems
 
 
 def _in_file(loc: Path) -> list[str | int]:
     """A pydantic location without what the file does not have: marks of keys and tags of unions."""
-    return [part for part in loc if not (isinstance(part, str) and re.fullmatch(r"\[key\]|<\w+>", part))]
+    return [part for part in loc if not (isinstance(part, str) and re.fullmatch(r"\[key\]|<[\w-]+>", part))]
 
 
 def _shown(value: Any) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from agentrag.core.errors import SettingsError, SpecError, unknown
-from agentrag.core.located import load_yaml, validation_problems
+from agentrag.core.located import SAID, Nowhere, load_yaml, validation_problems
 
 FILE = "agentrag.yaml"
 DEFAULT_MODEL = "qwen2.5-coder-1.5b-instruct"
 DEFAULT_EMBEDDER = "all-minilm-l6-v2"
+_PREFIX = "AGENTRAG_"
+_HIDDEN = frozenset({"api_key"})
 
 
 class _Section(BaseModel):
@@ -50,7 +55,29 @@ class LiteLLM(_Section):
     timeout: float = Field(120.0, gt=0, description="seconds before a call is given up")
 
 
-Binding = Annotated[LlamaCpp | OpenAICompatible | LiteLLM, Field(discriminator="provider")]
+PROVIDERS = ("llamacpp", "openai-compatible", "litellm")
+
+
+def _known_provider(value: Any) -> Any:
+    if isinstance(value, Mapping) and (given := value.get("provider")) not in PROVIDERS:
+        missing = f"'provider' is missing; it is one of {', '.join(PROVIDERS)}"
+        what = unknown("provider", str(given), PROVIDERS) if given else missing
+        raise PydanticCustomError(SAID, "{text}", {"text": what})
+    return value
+
+
+def _tag(value: Any) -> str | None:
+    given = value.get("provider") if isinstance(value, Mapping) else getattr(value, "provider", None)
+    return f"<{given}>" if given else None
+
+
+Binding = Annotated[
+    Annotated[LlamaCpp, Tag("<llamacpp>")]
+    | Annotated[OpenAICompatible, Tag("<openai-compatible>")]
+    | Annotated[LiteLLM, Tag("<litellm>")],
+    Discriminator(_tag, custom_error_type=SAID, custom_error_message="a binding is a mapping that begins with `provider`"),
+    BeforeValidator(_known_provider),
+]
 
 
 class Runtime(_Section):
@@ -71,7 +98,7 @@ class Chunking(_Section):
 class Settings(BaseSettings):
     """All settings. Unknown keys are errors."""
 
-    model_config = SettingsConfigDict(env_prefix="AGENTRAG_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     home: Path = Field(default_factory=lambda: user_data_path("agentrag"), description="holds collections and the journal")
     cache: Path = Field(default_factory=lambda: user_cache_path("agentrag"), description="holds model files and vectors")
@@ -132,10 +159,32 @@ def load_settings(path: Path | None = None) -> Settings:
 def _validated(data: dict[str, Any], located: Any) -> Settings:
     try:
         return Settings(**data)
+    except SourceError as error:
+        raise SettingsError(f"{_PREFIX}* variables: {error}; lists and tables are written there as JSON.") from None
     except ValidationError as error:
-        if located is None:
-            first = error.errors(include_url=False)[0]
-            variable = "AGENTRAG_" + "__".join(str(part).upper() for part in first["loc"])
-            raise SettingsError(f"{variable}: {first['msg']}") from error
-        problems = validation_problems(error, located, known=list(Settings.model_fields))
-        raise SettingsError(str(SpecError(problems))) from error
+        at = located or Nowhere("settings", None, None)
+        problems = validation_problems(error, at, known=_known_keys, hidden=_HIDDEN)
+        for item, problem in zip(error.errors(include_url=False), problems, strict=True):
+            if variable := _variable(item):
+                raise SettingsError(f"{variable}: {problem.message}") from None
+        raise SettingsError(str(SpecError(problems))) from None
+
+
+def _known_keys(path: Sequence[str | int]) -> list[str]:
+    """Keys of the mapping at `path`; for a binding those of all providers."""
+    if not path:
+        return list(Settings.model_fields)
+    if path[0] == "models":
+        return sorted({name for kind in (LlamaCpp, OpenAICompatible, LiteLLM) for name in kind.model_fields})
+    return sorted((Runtime if path[0] == "runtime" else Chunking).model_fields)
+
+
+def _names(item: ErrorDetails) -> list[str]:
+    return [str(part) for part in item["loc"] if not str(part).startswith("<")]
+
+
+def _variable(item: ErrorDetails) -> str | None:
+    """The variable that a value came from, where it was one."""
+    names = _names(item)
+    candidates = (_PREFIX + "__".join(names[:length]).upper() for length in range(len(names), 0, -1))
+    return next((name for name in candidates if name in {key.upper() for key in os.environ}), None)
