@@ -37,9 +37,7 @@ def broken(who: str, error: BaseException, timeout: float) -> ModelError:
 
 def refused(who: str, status: int, headers: Mapping[str, str], payload: bytes, key: str) -> ModelError:
     """The server answered with an error status, or a redirect, which is not followed: the key belongs to one host."""
-    said = _said(payload)
-    if key:
-        said = said.replace(key, "***")
+    said = _said(payload.replace(key.encode(), b"***") if key else payload)
     if 300 <= status < 400:
         where = one_line(headers.get("location", "nowhere"))
         return ModelError(
@@ -64,9 +62,10 @@ def malformed(who: str, what: object) -> ModelError:
     )
 
 
-def reported(who: str, error: object) -> ModelError:
+def reported(who: str, error: object, key: str) -> ModelError:
     """The server reported an error in the middle of a stream."""
-    return ModelError(f"{who} broke off: {_error_text(error)}.", retryable=True)
+    said = _error_text(error)
+    return ModelError(f"{who} broke off: {said.replace(key, '***') if key else said}.", retryable=True)
 
 
 def retry_after(value: str | None) -> float | None:

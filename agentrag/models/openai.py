@@ -180,7 +180,7 @@ class OpenAIModel:
         except _NOT_THE_PROTOCOL as error:
             raise malformed(self._who, f"{type(error).__name__}: {error}") from error
         if failure:
-            raise reported(self._who, failure)
+            raise reported(self._who, failure, self._endpoint.key)
         if text:
             delivery(text)
 
