@@ -203,7 +203,7 @@ async def open_deps(
         SettingsError, CatalogueError, StoreError: A binding, model or collection cannot be had.
     """
     settings = settings or load_settings()
-    _refuse_unknown("model slot", models or {}, {*graph.spec.models, EVERY_SLOT})
+    _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, {*graph.spec.models})
     _refuse_unknown("collection slot", collections or {}, _collection_slots(graph.spec))
     async with AsyncExitStack() as stack:
         chat = await _open_models(stack, settings, graph.spec, models or {})
@@ -219,8 +219,7 @@ async def _open_models(
 ) -> dict[str, ChatModel]:
     from agentrag.models.bind import Models  # lazy: brings the HTTP client
 
-    every = given.get(EVERY_SLOT)
-    bindings = {slot: given.get(slot, every or binding) for slot, binding in spec.models.items()}
+    bindings = {slot: given.get(slot, given.get(EVERY_SLOT, binding)) for slot, binding in spec.models.items()}
     pool = await stack.enter_async_context(Models(settings))
     return {slot: pool.get(binding) for slot, binding in bindings.items()}
 

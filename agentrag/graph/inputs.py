@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,7 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from agentrag.core.channels import INPUT_TYPES
 from agentrag.core.errors import InputError, unknown
+from agentrag.core.rendering import render
 from agentrag.graph.spec import GraphSpec, InputSpec
+
+_HALF = re.compile("[\ud800-\udfff]")  # what Python makes of an argument's bytes that are not UTF-8
 
 
 def checked_inputs(spec: GraphSpec, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +46,8 @@ def _checked(declared: InputSpec, value: Any) -> Any:
         place = ".".join(map(str, first["loc"]))
         where = f" at {place}" if place else ""
         raise ValueError(f"{value!r:.60} is not of type {declared.type}{where}") from error
+    if _HALF.search(render(checked)):
+        raise ValueError("it holds bytes that are no text; give it in UTF-8")
     if declared.values is not None and checked not in declared.values:
         raise ValueError(f"{value!r:.60} is not one of {', '.join(map(str, declared.values))}")
     return checked

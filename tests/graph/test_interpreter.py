@@ -241,3 +241,10 @@ async def test_inputs_convert_and_defaults_fill_in() -> None:
     assert isinstance(end, RunFinished)
     assert (end.state["n"], end.state["style"]) == (3, "full")
     assert end.state["history"] == [Message("user", str(number)) for number in range(10, 50)]
+
+
+@pytest.mark.parametrize("given", [{"question": "what \udcff is"}, {"question": "q", "style": "\udcff"}])
+async def test_an_input_that_is_no_text_is_refused_before_anything_runs(given: dict[str, str]) -> None:
+    program = Program.of(load_graph_text(HEAD + CHOICE, "case.yaml", PROMPTS))
+    with pytest.raises(InputError, match="give it in UTF-8"):
+        await execute(program, given, fake_deps(ScriptedModel([])))
