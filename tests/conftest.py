@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 
 from agentrag.core.settings import LlamaCpp, Runtime, Settings, load_settings
 from agentrag.models.pull import pull
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in jobs that a shell began in the background
+    # processes that tests interrupt would inherit the deafness
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMOLLM = "smollm2-135m-instruct"
 
