@@ -41,7 +41,7 @@ def bindings(every: str | None, slots: list[str] | None) -> dict[str, str]:
         SystemExit: An item of `slots` is not SLOT=BINDING.
     """
     named = pairs(slots or [], "--models")
-    return {"*": every, **named} if every else named
+    return named if every is None else {"*": every, **named}
 
 
 def collections(items: list[str] | None) -> dict[str, list[str]]:

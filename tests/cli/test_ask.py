@@ -52,6 +52,12 @@ async def test_ask_prints_only_the_answer_where_its_output_is_piped(command: Com
     assert (done.code, done.out, done.err) == (0, "The lamp is red.\n", "")
 
 
+async def test_an_empty_binding_is_refused_and_not_taken_for_none(command: Command, folder: Path) -> None:
+    done = await ask(command, folder, [], "ask", "What?", "--graph", "echo.yaml", "-m", "")
+    assert done.code == 1
+    assert "Unknown binding ''" in done.err
+
+
 async def test_ask_as_json_is_one_document(command: Command, folder: Path) -> None:
     done = await ask(command, folder, ["It is red."], "ask", "What?", "--graph", "echo.yaml", "--json")
     found = json.loads(done.out)
