@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from agentrag.cli.console import pairs, run_async, say_json
+from agentrag.cli.console import fail, pairs, run_async, say_json
 from agentrag.cli.options import (
     CollectionOption,
     EveryModelOption,
@@ -33,7 +33,11 @@ def ask(
     Citations are numbered, and each was checked against the text that it names.
     Where the documents do not answer the question, "not in the documents" is printed and the exit code is 0 too.
     """
-    slots, named = bindings(every, models), collections(collection)
+    slots, named, given = bindings(every, models), collections(collection), pairs(inputs or [], "--input")
+    if not question.strip():
+        raise fail("the question is empty", 2)
+    if "question" in given:
+        raise fail("the question is the argument; --input question=... would be a second one", 2)
 
     async def main() -> None:
         # lazy: --help needs none of it
@@ -42,7 +46,7 @@ def ask(
         from agentrag.cli.inputs import typed
 
         agent = Graph.load(graph)
-        values = typed(agent.spec, {"question": question, **pairs(inputs or [], "--input")})
+        values = typed(agent.spec, {"question": question, **given})
         if as_json:
             say_json(answers.as_json(await agent.run(models=slots, collections=named, **values)))
             return

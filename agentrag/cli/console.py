@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+_OBEYED = re.compile(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""The control characters and direction marks that json.dumps leaves as they are."""
+
 
 @cache
 def out() -> Console:
@@ -56,10 +59,11 @@ def note(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print one JSON document to standard output."""
+    """Print one JSON document to standard output; what a terminal would obey is escaped, which JSON readers undo."""
     import json  # lazy: only --json needs it
 
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    sys.stdout.write(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
 def fail(message: str, code: int = 1) -> SystemExit:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentrag.cli.console import note, out, run_async, say
+from agentrag.cli.options import EveryModelOption, ModelsOption, bindings
 
 if TYPE_CHECKING:
     from agentrag.core.settings import Settings
@@ -22,12 +23,13 @@ NEXT = (
 )
 
 
-def demo() -> None:
+def demo(every: EveryModelOption = None, models: ModelsOption = None) -> None:
     """Get models, ingest sample documents, ask them."""
-    run_async(_demo)
+    slots = bindings(every, models)
+    run_async(lambda: _demo(slots))
 
 
-async def _demo() -> None:
+async def _demo(slots: Mapping[str, str]) -> None:
     # lazy: --help needs none of it
     from agentrag.app import Graph
     from agentrag.cli import answers
@@ -35,14 +37,14 @@ async def _demo() -> None:
     from agentrag.core.settings import load_settings
 
     settings = load_settings()
-    for model in _needed(settings):
+    for model in _needed(settings, slots.get("*", "default")):
         note(f"getting {model}")
         pull_shown(model, settings.cache)
     await _ingest(settings)
     note(f"asking: {QUESTION}")
     with answers.Draft() as draft:
         result = await Graph.load("ask").run(
-            settings=settings, collections={"docs": COLLECTION}, on_event=draft.see, question=QUESTION
+            settings=settings, models=slots, collections={"docs": COLLECTION}, on_event=draft.see, question=QUESTION
         )
     out().print(QUESTION, style="bold")
     answers.print_answer(result)
@@ -61,14 +63,14 @@ def _typed(program: str) -> str:
     return "agentrag" if found and Path(found).absolute() == Path(program).absolute() else program
 
 
-def _needed(settings: Settings) -> Iterator[str]:
-    """Models that are not on this machine yet."""
+def _needed(settings: Settings, binding: str) -> Iterator[str]:
+    """Models that are not on this machine yet: that of the binding, where it is local, and the embedder."""
     from agentrag.core.errors import NotPulledError
     from agentrag.core.settings import LlamaCpp
     from agentrag.models.catalogue import model_files
 
-    default = settings.binding("default")
-    for model in [*([default.model] if isinstance(default, LlamaCpp) else []), settings.embedder]:
+    chat = settings.binding(binding)
+    for model in [*([chat.model] if isinstance(chat, LlamaCpp) else []), settings.embedder]:
         try:
             model_files(model, settings.cache)
         except NotPulledError:

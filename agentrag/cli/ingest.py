@@ -28,6 +28,9 @@ def ingest(
 
     It may be stopped at any time: what is complete stays, and the same command goes on from there.
     """
+    if not any(path.exists() or path.is_symlink() for path in paths):
+        # before anything is opened: a slip must not leave an empty collection
+        raise [fail(one_line(f"{path}: no such file or folder")) for path in paths][-1]
 
     async def main() -> Report:
         # lazy: --help needs none of it

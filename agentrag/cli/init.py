@@ -57,7 +57,7 @@ nodes:                                        # each names its type by `use:`; t
   select: {use: evidence, query: "{standalone}"}
   write: {use: generate, prompt: answer/grounded, model: writer, max_tokens: 120}
   cite: {use: cite, question: "{standalone}", among: evidence}
-  refuse: {use: abstain}                      # says "not in the documents"
+  refuse: {use: abstain}                      # says "not in the documents"; here only where nothing is found
 
 flow:
   - condense

@@ -25,9 +25,9 @@ async def test_an_answer_shows_its_sources(capsys: pytest.CaptureFixture[str]) -
 
 
 async def test_a_sentence_that_nothing_supports_is_marked_and_the_mark_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    answers.print_answer(await asked("yes", "Penguins invented the telephone."))
+    answers.print_answer(await asked("yes", f"{LAMP} Penguins invented the telephone."))
     shown = capsys.readouterr()
-    assert shown.out == "Penguins invented the telephone [?].\n"
+    assert shown.out.startswith("The lamp of the lighthouse is red [1]. Penguins invented the telephone [?].\n")
     assert "[?] marks a sentence that no passage supports" in shown.err
 
 
@@ -81,3 +81,12 @@ def test_a_long_quote_is_cut_at_a_word_within_160_characters(length: int) -> Non
     shown = answers.shortened(quote)
     assert len(shown) <= 160
     assert shown == quote or (shown.endswith("word ...") and quote.startswith(shown.removesuffix(" ...")))
+
+
+def test_json_escapes_what_a_terminal_would_obey_and_stays_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"answer": "a\x9b31m\x7f\u202eb \x1b[31m é"}
+    say_json(value)
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == value
+    assert not any(sign in shown for sign in "\x9b\x7f\u202e\x1b")
+    assert "é" in shown

@@ -176,3 +176,16 @@ async def test_ctrl_c_during_an_answer_ends_at_once_with_130(folder: Path) -> No
         assert (child.returncode, out, err) == (130, b"", b"error: interrupted\n")
         while server.in_flight:  # the server is told, too
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("  ",), "the question is empty"), (("Why?", "-i", "question=How?"), "would be a second one")],
+    ids=["empty", "given twice"],
+)
+def test_a_question_is_given_once_and_says_something(
+    command: Command, folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    finished = command("ask", *arguments)
+    assert (finished.code, finished.out) == (2, "")
+    assert said in finished.err

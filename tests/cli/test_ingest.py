@@ -250,3 +250,9 @@ def test_a_full_disk_is_one_line_and_what_was_complete_stays(tmp_path: Path) -> 
         kept = int(again.stdout.split(" replaced, ")[1].split(" unchanged")[0])
         assert kept > 0
         assert f"{300 - kept} added" in again.stdout
+
+
+def test_a_slip_in_the_only_path_makes_no_collection(tmp_path: Path, run: Ingest) -> None:
+    done = run(tmp_path / "nosuch")
+    assert (done.code, done.err) == (1, f"error: {tmp_path / 'nosuch'}: no such file or folder\n")
+    assert not (tmp_path / "home" / "collections").exists()
