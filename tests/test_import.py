@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import site
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,7 @@ def test_an_unknown_name_of_agentrag_is_an_attribute_error() -> None:
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = f"""
 import sys
+from pathlib import Path
 from agentrag.cli.main import main
 sys.argv = ["agentrag", *{arguments!r}, "--help"]
 try:
@@ -48,3 +51,8 @@ except SystemExit as end:
     assert not end.code, end.code
 """
     assert loaded(code) == set()
+
+
+def test_no_package_runs_code_at_every_start_of_python_by_a_litellm_pth_file() -> None:
+    """Two releases of litellm stole credentials that way in March 2026; the lock excludes them, this sees what is installed."""
+    assert not [path for folder in site.getsitepackages() for path in Path(folder).glob("litellm*.pth")]
