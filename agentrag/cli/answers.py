@@ -70,6 +70,8 @@ def print_answer(result: Result) -> None:
     answer = str(result.outputs.get("answer", ""))
     say(answer or NOT_FOUND)
     if result.outputs.get("abstained"):
+        if result.state.get("passages") == []:
+            note("the search found no passage at all; what collections hold: agentrag collections list")
         return
     if UNSUPPORTED in answer:
         note(f"{UNSUPPORTED} marks a sentence that no passage supports")

@@ -36,6 +36,14 @@ async def test_a_question_the_documents_do_not_answer_gets_one_line(capsys: pyte
     assert capsys.readouterr().out == "not in the documents\n"
 
 
+async def test_a_search_that_finds_nothing_at_all_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    deps = fake_deps(ScriptedModel(["no"]))
+    answers.print_answer(await Graph.load("ask").run(deps, question="What colour is the lamp?"))
+    shown = capsys.readouterr()
+    assert shown.out == "not in the documents\n"
+    assert "agentrag collections list" in shown.err
+
+
 async def test_json_has_the_answer_its_citations_the_cost_by_node_and_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     result = await asked("yes", LAMP)
     say_json(answers.as_json(result))
