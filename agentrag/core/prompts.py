@@ -12,7 +12,6 @@ inputs: {question: data, passages: data}
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,14 +50,12 @@ class Prompt:
 
     Attributes:
         name: "<task>/<what>".
-        hash: Hex sha256 of the file's text.
         sections: (role, template) in file order.
     """
 
     name: str
     header: PromptHeader
     sections: tuple[tuple[Role, Template], ...]
-    hash: str
 
     @property
     def required(self) -> frozenset[str]:
@@ -95,7 +92,7 @@ def parse_prompt(name: str, text: str, file: str) -> Prompt:
     problems = [Problem(file, 1, 1, "", what) for what in _faults(header, sections)]
     if problems:
         raise SpecError(problems)
-    return Prompt(name, header, sections, hashlib.sha256(text.encode()).hexdigest())
+    return Prompt(name, header, sections)
 
 
 def _sections(body: str) -> list[tuple[Role, Template]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Scalar = str | int | float | bool
@@ -155,19 +155,3 @@ class SearchRequest:
     where: Mapping[str, Any] | None = None
     neighbours: int = 0
     weight: float | None = None
-
-
-__all__ = [
-    "ChatRequest",
-    "Citation",
-    "Completion",
-    "Message",
-    "Metadata",
-    "Passage",
-    "Role",
-    "Scalar",
-    "SearchRequest",
-    "TokenLogprob",
-    "Usage",
-    "replace",
-]

@@ -7,14 +7,14 @@ import re
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 from agentrag.core.errors import CollectionBusyError, StoreError, UnknownCollectionError
 from agentrag.core.ports import Embedder
 from agentrag.core.settings import Settings
-from agentrag.core.types import Passage, SearchRequest, replace
+from agentrag.core.types import Passage, SearchRequest
 from agentrag.retrieval import fuse
 from agentrag.retrieval.collection import Collection, memory_collection
 from agentrag.retrieval.database import FILE, Database, open_database, store_error
@@ -185,11 +185,6 @@ class Joined:
         """Close all. Calling it twice is allowed."""
         for collection in self._collections:
             collection.close()
-
-
-def collection_names(settings: Settings) -> list[str]:
-    """Names of all collections, sorted."""
-    return _names(settings.home / "collections")
 
 
 def _names(home: Path) -> list[str]:

@@ -29,7 +29,6 @@ class _Draft:
     number: int | None = None
     added: int = 0
     stored: int = 0
-    finished: bool = False
 
 
 @dataclass
@@ -77,7 +76,6 @@ class Writer:
             StoreError: It was not begun.
         """
         draft = self._draft(source)
-        draft.finished = True
         self._whole.append(self._drafts.pop(source))
         if draft.number is not None and draft.stored == draft.added:
             self._store([], None)

@@ -8,7 +8,7 @@ import pytest
 from agentrag.core.errors import CollectionBusyError, StoreError, UnknownCollectionError
 from agentrag.core.settings import Settings
 from agentrag.core.types import SearchRequest
-from agentrag.retrieval.collections import Collections, collection_names
+from agentrag.retrieval.collections import Collections
 from agentrag.testing.fakes import WordEmbedder
 from tests.retrieval.conftest import document, store
 
@@ -23,11 +23,11 @@ async def test_a_collection_is_found_again_with_what_was_stored(collections: Col
 
 
 def test_names_lists_what_exists(collections: Collections, settings: Settings) -> None:
-    assert collections.names() == collection_names(settings) == []
+    assert collections.names() == []
     for name in ("b.2", "a"):
         collections.open(name, write=True).close()
     (settings.home / "collections" / "not-one").mkdir()
-    assert collections.names() == collection_names(settings) == ["a", "b.2"]
+    assert collections.names() == ["a", "b.2"]
 
 
 def test_an_unknown_collection_is_refused_with_the_nearest_and_how_to_make_it(collections: Collections) -> None:
