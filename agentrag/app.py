@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from agentrag.core.calls import new_run_id
 from agentrag.core.deps import Deps
 from agentrag.core.errors import UnknownNameError
 from agentrag.core.events import Event, RunFinished
@@ -175,11 +174,6 @@ class Graph:
         return asyncio.run(self.run(deps, **arguments))
 
 
-def new_run_id() -> str:
-    """A run id: UTC time, then 8 random hex digits, so that ids sort by start."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-
-
 @asynccontextmanager
 async def open_deps(
     graph: Graph,
@@ -203,8 +197,8 @@ async def open_deps(
         SettingsError, CatalogueError, StoreError: A binding, model or collection cannot be had.
     """
     settings = settings or load_settings()
-    _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, {*graph.spec.models})
-    _refuse_unknown("collection slot", collections or {}, _collection_slots(graph.spec))
+    _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, graph.spec.models)
+    _refuse_unknown("collection slot", collections or {}, graph.spec.collection_slots)
     async with AsyncExitStack() as stack:
         chat = await _open_models(stack, settings, graph.spec, models or {})
         searchers, embedder = _open_collections(stack, settings, graph.spec, collections or {})
@@ -227,7 +221,7 @@ async def _open_models(
 def _open_collections(
     stack: AsyncExitStack, settings: Settings, spec: GraphSpec, given: CollectionNames
 ) -> tuple[dict[str, Searcher], Embedder | None]:
-    slots = _collection_slots(spec)
+    slots = spec.collection_slots
     if not slots:
         return {}, None
     from agentrag.retrieval.collections import Collections  # lazy: brings chromadb and onnxruntime
@@ -244,11 +238,7 @@ def _open_collections(
     return searchers, embedder
 
 
-def _collection_slots(spec: GraphSpec) -> set[str]:
-    return {value for node in spec.nodes.values() for _, value in node.references("collection")}
-
-
-def _refuse_unknown(kind: str, given: Iterable[str], known: set[str]) -> None:
+def _refuse_unknown(kind: str, given: Iterable[str], known: Collection[str]) -> None:
     for name in given:
         if name not in known:
             raise UnknownNameError(kind, name, known)

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agentrag.app import Graph, new_run_id, open_deps
+from agentrag.app import Graph, open_deps
 from agentrag.cli.console import errors, note
 from agentrag.cli.ingest import progress_bar
+from agentrag.core.calls import new_run_id
 from agentrag.core.deps import Deps
 from agentrag.core.settings import DEFAULT_MODEL, Settings, load_settings
 from agentrag.evaluation.answering import answered

@@ -73,11 +73,12 @@ def evaluate(
     asked = System(system, pairs(inputs or [], "--input"), bindings(every, models), cassette)
 
     async def main() -> None:
-        from agentrag.core.settings import load_settings  # lazy: --help needs none of it
+        from agentrag.core.calls import new_run_id  # lazy: --help needs none of it
+        from agentrag.core.settings import load_settings
         from agentrag.evaluation.dataset import DataSet
         from agentrag.evaluation.halves import sample
         from agentrag.evaluation.record import as_json as to_json
-        from agentrag.evaluation.record import new_run_id, write_run
+        from agentrag.evaluation.record import write_run
         from agentrag.evaluation.run import ask_all
         from agentrag.evaluation.scores import summarise
 
@@ -146,7 +147,7 @@ async def _graph(system: System, data: DataSet, settings: Settings, journal: Jou
     graph = Graph.load(system.name)
     inputs = typed(graph.spec, system.inputs)
     check_inputs(graph.spec, inputs)
-    slots = {slot for node in graph.spec.nodes.values() for _, slot in node.references("collection")}
+    slots = graph.spec.collection_slots
     filled = dict.fromkeys(slots, await _collection(data, settings)) if slots else {}
     async with open_deps(graph, settings, models=system.models, collections=filled, journal=journal) as deps:
         yield answering(partial(graph.run, deps), graph.spec.inputs, inputs)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
 CallKind = Literal["chat", "search", "embed"]
+
+
+def new_run_id(what: str = "") -> str:
+    """A run id that sorts by its start in UTC and cannot collide: "20261123-034501-9f3a2c41", `what` before the last part."""
+    parts = (f"{datetime.now(UTC):%Y%m%d-%H%M%S}", what, secrets.token_hex(4))
+    return "-".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)

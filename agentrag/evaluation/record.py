@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,6 @@ from agentrag.core.errors import StoreError
 from agentrag.core.types import Passage
 from agentrag.evaluation.run import Outcome
 from agentrag.evaluation.scores import Scores, Summary, ranked, score
-
-
-def new_run_id(what: str) -> str:
-    """A run id that sorts by time and cannot collide: "20261123-034501-squad-ask-9f3a2c41"."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{what}-{secrets.token_hex(4)}"
 
 
 def as_json(summary: Summary, run: str) -> dict[str, Any]:

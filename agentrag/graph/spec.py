@@ -177,6 +177,11 @@ class GraphSpec(_Part):
     flow: tuple[Step, ...]
     prompts: Prompts = Field(default_factory=Prompts, exclude=True, repr=False)
 
+    @property
+    def collection_slots(self) -> frozenset[str]:
+        """The collection slots that its nodes name."""
+        return frozenset(slot for item in self.nodes.values() for _, slot in item.references("collection"))
+
 
 def known_keys(path: Path) -> list[str]:
     """Keys that the language knows in the mapping at `path`, outside of nodes."""

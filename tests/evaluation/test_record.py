@@ -8,7 +8,7 @@ import pytest
 from agentrag.core.errors import StoreError
 from agentrag.core.types import Citation, Passage, Usage
 from agentrag.evaluation.dataset import Gold, Query, Question
-from agentrag.evaluation.record import as_json, new_run_id, write_run
+from agentrag.evaluation.record import as_json, write_run
 from agentrag.evaluation.run import Answered, Outcome
 from agentrag.evaluation.scores import summarise
 
@@ -55,11 +55,6 @@ def test_the_json_form_has_what_scripts_rely_on() -> None:
     assert (data["n"], data["run"], data["failed"]) == (2, "run-1", {"q2": "it broke"})
     assert data["usage"]["write"]["calls"] == 1
     json.dumps(data)
-
-
-def test_two_runs_never_share_an_id() -> None:
-    assert len({new_run_id("squad-ask") for _ in range(200)}) == 200
-    assert "squad-ask" in new_run_id("squad-ask")
 
 
 def test_a_run_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""Outward calls and run ids."""
+
+from agentrag.core.calls import OutwardCall, new_run_id
+
+
+def call(**changes: object) -> OutwardCall:
+    given = {"run": "1", "step": "a", "ordinal": 0, "kind": "chat", "target": "m", "request": {"x": 1, "y": 2}, **changes}
+    return OutwardCall(**given)  # type: ignore[arg-type]  # a table of cases
+
+
+def test_equal_calls_of_any_run_have_one_key_and_others_have_another() -> None:
+    assert call().key == call(run="2", step="b", ordinal=3, request={"y": 2, "x": 1}).key
+    assert len({made.key for made in (call(), call(target="n"), call(kind="search"), call(request={"x": 2, "y": 2}))}) == 4
+
+
+def test_two_runs_never_share_an_id_and_an_id_may_say_what_it_is_of() -> None:
+    assert len({new_run_id() for _ in range(200)}) == 200
+    assert "-squad-ask-" in new_run_id("squad-ask")
