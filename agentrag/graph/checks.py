@@ -68,7 +68,8 @@ def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
     found = list(_prompts(graph))  # fills graph.prompts, which the others read
     others = (conflicts(spec), _inputs(graph), _slots(graph), _steps(graph), _chooses(graph), _writes(graph), _holes(graph))
     found += chain.from_iterable(others)
-    if not any(item.path[0] == "flow" and item.message.startswith("Unknown node") for item in found):
+    steps = {step for _, step in walk(spec.flow) if isinstance(step, str)}
+    if steps <= spec.nodes.keys() | doubts.nodes:  # what an unknown node writes is unknown too
         found += unwritten(spec, graph.channels, graph.reads, (doubts.channels, doubts.nodes), doubts.flow)
     return found
 
