@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
-CallKind = Literal["chat", "search", "embed"]
+CallKind = Literal["chat", "search", "embed", "tool", "clock", "random"]
+Effect = Literal["none", "read", "write"]
+"""What a call does to the world. Only "write" changes something; it is never made again without a person's word."""
 
 
 def new_run_id(what: str = "") -> str:
@@ -23,14 +25,21 @@ def new_run_id(what: str = "") -> str:
 class OutwardCall:
     """What is asked, of whom, and from where in the run.
 
+    Its position is (run, step, key, nth): the same request made ten times in one step is ten records, and concurrent calls
+    are found again whatever order they ended in.
+
     Attributes:
         run: Id of the run.
-        step: Path of the step in the flow, e.g. "flow.2.choose.otherwise.0:write".
+        step: Path of the step in the flow, with branch names, rounds, items and attempts, e.g.
+            "flow.2.repeat#1.0:write" or "flow.1.each[3].0:search~2".
         ordinal: Number of the call inside its step, from 0, in program order; assigned before awaiting.
         kind: What sort of call it is.
-        target: Whom it asks: model, or collection and version.
+        target: Whom it asks: model (with its adapter), or collection and version.
         request: The whole request as JSON data. Never holds a credential.
         deterministic: Equal requests have equal answers, so a recorded answer may be reused.
+        effect: What it does to the world.
+        tenant: Whose call it is: answers are reused inside one tenant only.
+        nth: How many equal calls the step made before, from 0.
     """
 
     run: str
@@ -40,9 +49,23 @@ class OutwardCall:
     target: str
     request: dict[str, Any] = field(hash=False)
     deterministic: bool = True
+    effect: Effect = "none"
+    tenant: str = ""
+    nth: int = 0
 
     @cached_property
-    def key(self) -> str:
-        """Hex sha256 of kind, target and request: equal for equal calls of any run."""
-        text = json.dumps([self.kind, self.target, self.request], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+    def request_json(self) -> str:
+        """The request as canonical JSON: sorted keys, no spaces."""
+        return json.dumps(self.request, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    @cached_property
+    def key(self) -> bytes:
+        """Sha256 (32 bytes) of tenant, kind, target and request: equal for equal calls of any run."""
+        head = json.dumps([self.tenant, self.kind, self.target], ensure_ascii=False)
+        return hashlib.sha256(f"{head}{self.request_json}".encode()).digest()
+
+    @property
+    def idempotency_key(self) -> str:
+        """Names this call for a server that refuses to do the same write twice: 32 hex digits, equal on every resume."""
+        place = json.dumps([self.run, self.step, self.nth]).encode()
+        return hashlib.sha256(place + self.key).hexdigest()[:32]

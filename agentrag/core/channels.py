@@ -10,6 +10,8 @@ from agentrag.core.types import Citation, Message, Passage
 
 State = Mapping[str, Any]
 Merge = Literal["replace", "append_new"]
+MOST_ITEMS = 1000
+MOST_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Channel:
         type: Python type of its values; lists are `list[...]`.
         merge: What a write does: "replace" the value, or "append_new" list items that are not there yet.
         max: Most items that a list channel holds. What is beyond is cut, last items first; of a conversation, oldest first.
-            None: no bound.
+            None: `MOST_ITEMS`.
+        bytes: Most UTF-8 bytes of a text, or of each item of a list. What is beyond is cut; an input that long is refused.
         untrusted: Its text came from documents, tools or a model, so it may fill data holes of prompts only.
         about: One line for the reference.
     """
@@ -30,6 +33,7 @@ class Channel:
     max: int | None = None
     untrusted: bool = False
     about: str = ""
+    bytes: int = MOST_BYTES
 
 
 STANDARD: Mapping[str, Channel] = {

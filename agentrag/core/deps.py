@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
+from time import time
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from agentrag.core.calls import CallKind, OutwardCall
+from agentrag.core.calls import CallKind, Effect, OutwardCall
 from agentrag.core.errors import UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
 from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Searcher, Vectors
@@ -21,6 +24,8 @@ from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest,
 
 T = TypeVar("T")
 
+_NUMBER: TypeAdapter[float] = TypeAdapter(float)
+_WHOLE: TypeAdapter[int] = TypeAdapter(int)
 _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
 _PASSAGES: TypeAdapter[list[Passage]] = TypeAdapter(list[Passage])
 
@@ -41,6 +46,16 @@ class _VectorCodec:
         return np.frombuffer(b64decode(stored["float32"]), dtype="<f4").reshape(stored["shape"])
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a run came to be; see `agentrag.core.ports.RunRecord`, whose fields these are."""
+
+    ref: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    cut: str | None = None
+
+
 @dataclass(frozen=True)
 class Deps:
     """What a run may use, and from which step.
@@ -53,6 +68,9 @@ class Deps:
         journal: Records outward calls and may answer them.
         listen: Called with every event, in order, in the event loop; must not block.
         run, step, node: Where in which run these deps are used.
+        tenant: Whose run it is; recorded answers are reused inside one tenant only.
+        origin: How the run was started, for its record.
+        out: Names under which the node's channels are written; see `Node.out`.
     """
 
     models: Mapping[str, ChatModel]
@@ -64,11 +82,15 @@ class Deps:
     run: str = ""
     step: str = ""
     node: str = ""
+    tenant: str = ""
+    origin: Origin = Origin()
+    out: Mapping[str, str] = field(default_factory=dict)
     _ordinals: count[int] = field(default_factory=count, repr=False, compare=False)
+    _made: Counter[bytes] = field(default_factory=Counter, repr=False, compare=False)
 
-    def at(self, step: str, node: str) -> Deps:
-        """The same deps as used by one execution of one step."""
-        return replace(self, step=step, node=node, _ordinals=count())
+    def at(self, step: str, node: str, out: Mapping[str, str]) -> Deps:
+        """The same deps as used by one attempt of one step."""
+        return replace(self, step=step, node=node, out=out, _ordinals=count(), _made=Counter())
 
     async def chat(self, slot: str, request: ChatRequest, stream_to: str | None = None) -> Completion:
         """Ask the model of a slot; with `stream_to` its text is told piece by piece as a draft of that channel.
@@ -80,11 +102,13 @@ class Deps:
         model = _pick("model slot", self.models, slot)
 
         async def work() -> Completion:
-            on_text = None if stream_to is None else lambda text: self.listen(Token(self.step, stream_to, text))
-            return await model.complete(request, on_text)
+            if stream_to is None:
+                return await model.complete(request)
+            channel = self.out.get(stream_to, stream_to)
+            return await model.complete(request, lambda text: self.listen(Token(self.step, channel, text)))
 
         call = self._call("chat", model.name, asdict(request), deterministic=request.temperature == 0.0)
-        return await self._made(call, work, _COMPLETION, lambda completion: completion.usage)
+        return await self._done(call, work, _COMPLETION, lambda completion: completion.usage)
 
     async def search(self, slot: str, request: SearchRequest) -> list[Passage]:
         """Search the collection of a slot.
@@ -95,7 +119,7 @@ class Deps:
         """
         searcher = _pick("collection slot", self.collections, slot)
         call = self._call("search", f"{searcher.name}@{searcher.version}", asdict(request))
-        return await self._made(call, lambda: searcher.search(request), _PASSAGES, lambda _: Usage(calls=1))
+        return await self._done(call, lambda: searcher.search(request), _PASSAGES, lambda _: Usage(calls=1))
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32 of shape (len(texts), dimensions), rows of length 1.
@@ -108,12 +132,57 @@ class Deps:
             raise UnknownNameError("embedder", "default", ())
 
         call = self._call("embed", embedder.name, {"texts": list(texts)})
-        return await self._made(call, lambda: embedder.embed(texts), _VectorCodec(), lambda _: Usage(calls=1))
+        return await self._done(call, lambda: embedder.embed(texts), _VectorCodec(), lambda _: Usage(calls=1))
 
-    def _call(self, kind: CallKind, target: str, request: dict[str, Any], deterministic: bool = True) -> OutwardCall:
-        return OutwardCall(self.run, self.step, next(self._ordinals), kind, target, request, deterministic)
+    async def tool(
+        self, target: str, request: dict[str, Any], work: Callable[[str], Awaitable[T]], codec: Codec[T], effect: Effect
+    ) -> T:
+        """Make any other call that reads or changes the world; `work` is handed an idempotency key to send along.
 
-    async def _made(
+        A call of effect "write" has its intent recorded before `work` begins. Where a run is resumed and the result of a
+        begun write is not known, it is not made again: a person must say what became of it.
+
+        Args:
+            target: Whom it asks, e.g. "mcp/calendar/create_event".
+            request: What is asked, as JSON data without credentials.
+            work: Makes the call.
+            codec: Writes the result as JSON and reads it back, e.g. a pydantic TypeAdapter.
+            effect: What it does to the world: "none" where equal requests have equal answers for ever.
+
+        Raises:
+            InDoubtError: See above.
+        """
+        call = self._call("tool", target, request, deterministic=effect == "none", effect=effect)
+        return await self._done(call, lambda: work(call.idempotency_key), codec, lambda _: Usage(calls=1))
+
+    async def now(self) -> float:
+        """Seconds since 1970, UTC; a resumed or replayed run sees the time that it saw first."""
+
+        async def work() -> float:
+            return time()
+
+        return await self._done(self._call("clock", "utc", {}, deterministic=False), work, _NUMBER, lambda _: Usage())
+
+    async def seed(self) -> int:
+        """A random number, 0 <= n < 2**63, to seed a generator with; the same one when the run is resumed or replayed."""
+
+        async def work() -> int:
+            return secrets.randbits(63)
+
+        return await self._done(self._call("random", "seed", {}, deterministic=False), work, _WHOLE, lambda _: Usage())
+
+    def _call(
+        self, kind: CallKind, target: str, request: dict[str, Any], deterministic: bool = True, effect: Effect = "none"
+    ) -> OutwardCall:
+        place = (self.run, self.step, next(self._ordinals), kind, target, request)
+        call = OutwardCall(*place, deterministic, effect, self.tenant)
+        before = self._made[call.key]
+        self._made[call.key] += 1
+        if before:
+            call = OutwardCall(*place, deterministic, effect, self.tenant, nth=before)
+        return call
+
+    async def _done(
         self,
         call: OutwardCall,
         work: Callable[[], Awaitable[T]],

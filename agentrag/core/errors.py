@@ -16,14 +16,21 @@ AgentRagError
 └── RunError                a run failed
     ├── InputError          an input of the run is missing, unknown or of the wrong type; nothing has run
     ├── NodeError           a node failed (.node, .step); the cause is chained
+    ├── BranchError         branches of a fan-out failed (.failed, .gave, .cancelled); the first cause is chained
+    ├── ExhaustedError      a loop with `on_exhausted: fail` came to its last round (.step, .rounds)
+    ├── PausedError         the run waits for a person (.run, .questions by step); resume it with the answers
+    ├── InDoubtError        a write was begun and its result is not known (.step, .target, .idempotency_key)
+    ├── ReplayError         a replay met a call that its journal has no answer for (.step)
+    ├── ChangedError        the graph differs from the one that the run began with (.problems); fork it instead
     └── ModelError          a model call failed (.retryable, .retry_after in seconds)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 
 class AgentRagError(Exception):
@@ -143,6 +150,79 @@ class NodeError(RunError):
     def __init__(self, node: str, step: str, reason: str) -> None:
         self.node, self.step = node, step
         super().__init__(f"Node '{node}' (step {step}) failed: {reason}")
+
+
+class BranchError(RunError):
+    """Branches of a `parallel` or items of an `each` failed.
+
+    Attributes:
+        step: Path of the fan-out.
+        failed: Reasons by branch name or item number.
+        gave: What the branches that ended well gave: values by channel, by branch.
+        cancelled: Branches that were ended because of the failure.
+    """
+
+    def __init__(
+        self, step: str, failed: Mapping[str, str], gave: Mapping[str, Mapping[str, Any]], cancelled: Sequence[str] = ()
+    ) -> None:
+        self.step, self.failed, self.gave, self.cancelled = step, dict(failed), dict(gave), tuple(cancelled)
+        parts = [f"'{name}' failed: {reason}" for name, reason in failed.items()]
+        parts += [f"'{name}' gave {', '.join(sorted(values)) or 'nothing'}" for name, values in gave.items()]
+        parts += [f"'{name}' was cancelled" for name in cancelled]
+        super().__init__(f"Step {step}: branch " + "; branch ".join(parts))
+
+
+class ExhaustedError(RunError):
+    """A loop with `on_exhausted: fail` ended its last round and its `until` was not true."""
+
+    def __init__(self, step: str, rounds: int, until: str) -> None:
+        self.step, self.rounds = step, rounds
+        super().__init__(f"Step {step}: after {rounds} rounds '{until}' is still not true")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a run asks a person; `choices` are the allowed answers, any text where empty."""
+
+    text: str
+    choices: tuple[str, ...] = ()
+
+
+class PausedError(RunError):
+    """The run waits for a person. `questions` are by the step that asks."""
+
+    def __init__(self, run: str, questions: Mapping[str, Question]) -> None:
+        self.run, self.questions = run, dict(questions)
+        asked = "; ".join(f"{step}: {question.text}" for step, question in questions.items())
+        super().__init__(f"Run {run} waits for a person. {asked}")
+
+
+class InDoubtError(RunError):
+    """A write was begun before the run was interrupted, and nobody knows whether it was done."""
+
+    def __init__(self, run: str, step: str, target: str, idempotency_key: str) -> None:
+        self.run, self.step, self.target, self.idempotency_key = run, step, target, idempotency_key
+        super().__init__(
+            f"Step {step} of run {run} began a write to {target} (idempotency key {idempotency_key}) whose result is not known. "
+            f"See there whether it was done, then resume with --settle {idempotency_key}=redo or =RESULT as JSON."
+        )
+
+
+class ReplayError(RunError):
+    """A replay met a call that its journal has no answer for; nothing was sent."""
+
+    def __init__(self, step: str, kind: str, target: str) -> None:
+        self.step = step
+        super().__init__(f"Step {step}: the record has no answer for this {kind} call to {target}; a replay makes no call.")
+
+
+class ChangedError(RunError):
+    """The graph is not the one that the run began with."""
+
+    def __init__(self, run: str, problems: Sequence[Problem]) -> None:
+        self.run, self.problems = run, tuple(problems)
+        told = "\n".join(map(str, problems))
+        super().__init__(f"{told}\nRun {run} began with another graph. Go on with: agentrag runs fork {run}")
 
 
 class ModelError(RunError):

@@ -81,4 +81,67 @@ class RunFinished:
     saved: dict[str, Usage]
 
 
-Event = RunStarted | StepStarted | Token | CallFinished | ChoiceMade | StepFinished | RunFinished
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt of a node failed and another one follows. `attempt` counts from 1."""
+
+    step: str
+    node: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFinished:
+    """A round of a loop ended. `until` is what its condition said, None where the loop has none; `number` counts from 1."""
+
+    step: str
+    number: int
+    until: bool | None
+    measures: dict[str, float | bool] = field(default_factory=dict)
+    best_by: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFinished:
+    """A loop ended after `rounds` rounds. `why` is "until" or "exhausted"; `kept` is the round whose channels stay."""
+
+    step: str
+    rounds: int
+    why: str
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class BranchFinished:
+    """A branch of a `parallel` or an item of an `each` ended: "done", "failed" (with a reason) or "cancelled"."""
+
+    step: str
+    branch: str
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsCut:
+    """An `each` got more items than its `at_most`; those beyond were left out."""
+
+    step: str
+    given: int
+    kept: int
+
+
+Event = (
+    RunStarted
+    | StepStarted
+    | Token
+    | CallFinished
+    | ChoiceMade
+    | AttemptFailed
+    | RoundFinished
+    | LoopFinished
+    | BranchFinished
+    | ItemsCut
+    | StepFinished
+    | RunFinished
+)

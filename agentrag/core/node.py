@@ -6,25 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agentrag.core.channels import Channel, State
 from agentrag.core.deps import Deps
 from agentrag.core.registry import Registry
+from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
-
-Sizes = Mapping[str, int]
-"""Largest number of items (list channels) or of anything else a node's cost depends on, by channel name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """Most outward calls that one execution of a node makes."""
-
-    model: int = 0
-    search: int = 0
-    embed: int = 0
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -48,10 +36,15 @@ TemplateText = Annotated[str, AfterValidator(_well_formed), Reference("template"
 class Node(BaseModel):
     """A step's behaviour. Fields are its settings in YAML; instances are frozen and hold no state.
 
-    A node returns only what it changes, mutates nothing, and touches the world only through `deps`.
+    A node returns only what it changes, mutates nothing, and touches the world only through `deps`. `timeout`, `retry` and
+    `out` are settings of every node; the interpreter obeys them, and `__call__` and `writes` know nothing of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout: float = Field(600.0, gt=0, le=86400, description="seconds that one attempt may take")
+    retry: int = Field(0, ge=0, le=10, description="at most this many more attempts after an error that may pass")
+    out: Mapping[str, str] = Field(default_factory=dict, description="write a channel under another name: {passages: lexical}")
 
     channels: ClassVar[Mapping[str, Channel]] = {}
     """Channels that this node type brings besides the standard ones."""
@@ -72,8 +65,21 @@ class Node(BaseModel):
         raise TypeError(f"{type(self).__name__} must say what it does")
 
     def cost(self, sizes: Sizes) -> Calls:
-        """Upper bound of the outward calls of one execution."""
+        """Upper bound of the outward calls of one attempt; never below what the journal sees."""
         return Calls()
+
+    def least(self, sizes: Sizes) -> Calls:
+        """Lower bound of the outward calls of one attempt that ends well; `cost` where a node has no cheaper way."""
+        return self.cost(sizes)
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        """Most that it writes to a channel of `writes()`, where that is less than the channel's own bound."""
+        return {}
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """The channels that it writes in its graph: those of `writes()`, renamed by `out`."""
+        return frozenset(self.out.get(name, name) for name in self.writes())
 
     def references(self, kind: str) -> Iterator[tuple[str, str]]:
         """Yield (field, value) of every setting marked as a reference of this kind."""

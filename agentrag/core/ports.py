@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,14 +135,79 @@ class Recorded(Generic[T]):
     reused: bool
 
 
+RunStatus = Literal["running", "finished", "failed", "cancelled", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a journal keeps of a run besides its calls.
+
+    Attributes:
+        run: Its id. Beginning a run whose id is known resumes it.
+        graph: Name of the graph.
+        ref: Where the graph can be loaded from again: a path or a shipped name; "" for graphs made in Python.
+        tenant: Whose run it is.
+        inputs: All inputs as JSON data, defaults filled in.
+        parts: Hex sha256 of each part of the graph by its path: "inputs", "nodes.search", "flow",
+            "prompts.answer/grounded", "graphs.sub-questions.flow" ...
+        sources: Texts from which the graph can be built again: "graph" (canonical YAML), "prompts.answer/grounded" ...
+            Empty where a node's type has no registered name.
+        options: How it was started, as JSON data: bindings by model slot ("models"), names by collection slot
+            ("collections").
+        parent: The run that it was forked from; its answers are taken where the same call is made again.
+        cut: Path of a step of the parent: calls made at it and after it are not taken over.
+    """
+
+    run: str
+    graph: str
+    ref: str = ""
+    tenant: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parent: str | None = None
+    cut: str | None = None
+
+
 class Journal(Protocol):
-    """The record of every outward call of a run."""
+    """The record of what runs did: their outward calls, what was decided, how they ended."""
+
+    def begin(self, record: RunRecord) -> None:
+        """Begin a run, or go on with it where its id is known: finished calls will be answered and not made.
+
+        Raises:
+            StoreError: The journal cannot be used, or it does not know the parent.
+        """
+        ...
+
+    def end(self, run: str, status: RunStatus, outputs: bytes | None = None, error: str = "") -> None:
+        """Say how a run ended. `outputs` is JSON; all notes are durable afterwards."""
+        ...
 
     async def call(self, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> Recorded[T]:
-        """Return the recorded result of an equal deterministic call, or do `work` and record it.
+        """Answer from the record, or do `work` and record it before returning.
 
-        A call that raises leaves no record.
+        Answered are: a call of the same position that finished before (resume, replay); an equal call of the parent (fork);
+        an equal deterministic call of this run, or of any run where the journal was opened for reuse. A call that raises
+        leaves no record. A "write" has its intent recorded before `work` begins.
+
+        Raises:
+            InDoubtError: A write was begun before and its result is not known.
+            ReplayError: The journal only replays, and has no answer.
         """
+        ...
+
+    def settled(self, run: str, step: str) -> Any:
+        """What was decided at a step by chance, by time or by a person, as JSON data; None where nothing was."""
+        ...
+
+    def settle(self, run: str, step: str, value: Any) -> None:
+        """Keep such a decision; it is durable when this returns, and never changed."""
+        ...
+
+    def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Keep something for people to read (a step's end, a branch taken) as JSON data; durable with the next call or end."""
         ...
 
     def close(self) -> None:
