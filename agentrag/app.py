@@ -7,15 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from agentrag.core.calls import new_run_id
-from agentrag.core.deps import Deps
+from agentrag.core.deps import Deps, Origin
 from agentrag.core.errors import UnknownNameError
 from agentrag.core.events import Event, RunFinished
 from agentrag.core.node import Node
 from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
+from agentrag.core.resources import find_graph, shipped_name
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
 from agentrag.graph.draw import mermaid
@@ -86,6 +88,7 @@ class Graph:
     ) -> None:
         header = {"name": name, "about": about, "source": source, "inputs": inputs, "outputs": outputs}
         self.spec: GraphSpec = spec_from_python(header, nodes, flow, models or {}, channels or {})
+        self.file: Path | None = None
 
     @classmethod
     def load(cls, name: str) -> Graph:
@@ -95,8 +98,15 @@ class Graph:
             SpecError: The file is wrong; `.problems` lists all that is.
             UnknownNameError: There is no such file or name.
         """
+        graph = cls.of(load_graph(name))
+        graph.file = find_graph(name)
+        return graph
+
+    @classmethod
+    def of(cls, spec: GraphSpec) -> Graph:
+        """A graph whose description is there already and checked."""
         graph = cls.__new__(cls)
-        graph.spec = load_graph(name)
+        graph.spec, graph.file = spec, None
         return graph
 
     @cached_property
@@ -105,9 +115,25 @@ class Graph:
 
         return compile_graph(self.spec)
 
-    def to_langgraph(self) -> Compiled:
-        """The compiled LangGraph graph that a run of this graph is; pass `context=deps` to invoke it."""
-        return self._compiled
+    def to_langgraph(self, checkpointer: Any = None) -> Compiled:
+        """A compiled LangGraph graph that runs this graph as its one node; pass `context=deps` to invoke it.
+
+        Args:
+            checkpointer: One of LangGraph's, for threads.
+        """
+        from agentrag.graph.compile import compile_graph  # lazy: as above
+
+        return self._compiled if checkpointer is None else compile_graph(self.spec, checkpointer)
+
+    def to_yaml(self) -> str:
+        """The graph as YAML: of a graph from a file, that file with its comments and layout; else in the canonical form.
+
+        Raises:
+            SpecError: A node's type has no registered name, so that no file can name it.
+        """
+        from agentrag.graph.yaml import to_yaml  # lazy: brings ruamel
+
+        return to_yaml(self.spec, self.file.read_text(encoding="utf-8") if self.file else None)
 
     def draw(self) -> str:
         """The flow as a Mermaid flowchart."""
@@ -126,6 +152,7 @@ class Graph:
 
         Args:
             deps: Back ends to use, e.g. from `open_deps` or `agentrag.testing.fake_deps`; opened for this run where None.
+                Where they name a run (`deps.run`), that run is begun or, where the journal knows it, gone on with.
             settings: See `open_deps`; this and the next two are of no effect with `deps`.
             models: See `open_deps`.
             collections: See `open_deps`.
@@ -142,10 +169,18 @@ class Graph:
         async with AsyncExitStack() as stack:
             if deps is None:
                 deps = await stack.enter_async_context(open_deps(self, settings, models=models, collections=collections))
-            events = stream_run(self._compiled, self.spec, inputs, replace(deps, run=new_run_id()))
+            events = stream_run(self._compiled, self.spec, inputs, self._started(deps, models, collections))
             async with aclosing(events):
                 async for event in events:
                     yield event
+
+    def _started(self, deps: Deps, models: Mapping[str, str] | None, collections: CollectionNames | None) -> Deps:
+        """The back ends with what the record of a new run says of its start; as they are where a run was prepared."""
+        if deps.run:
+            return deps
+        ref = "" if self.file is None else shipped_name(self.file) or str(self.file.resolve())
+        options = {"models": dict(models or {}), "collections": dict(collections or {})}
+        return replace(deps, run=new_run_id(), origin=Origin(ref, options))
 
     async def run(
         self,
@@ -197,7 +232,7 @@ async def open_deps(
         SettingsError, CatalogueError, StoreError: A binding, model or collection cannot be had.
     """
     settings = settings or load_settings()
-    _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, graph.spec.models)
+    _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, graph.spec.slots)
     _refuse_unknown("collection slot", collections or {}, graph.spec.collection_slots)
     async with AsyncExitStack() as stack:
         chat = await _open_models(stack, settings, graph.spec, models or {})
@@ -213,7 +248,7 @@ async def _open_models(
 ) -> dict[str, ChatModel]:
     from agentrag.models.bind import Models  # lazy: brings the HTTP client
 
-    bindings = {slot: given.get(slot, given.get(EVERY_SLOT, binding)) for slot, binding in spec.models.items()}
+    bindings = {slot: given.get(slot, given.get(EVERY_SLOT, binding)) for slot, binding in spec.slots.items()}
     pool = await stack.enter_async_context(Models(settings))
     return {slot: pool.get(binding) for slot, binding in bindings.items()}
 

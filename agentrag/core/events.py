@@ -92,6 +92,16 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A node failed and no other attempt follows."""
+
+    step: str
+    node: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RoundFinished:
     """A round of a loop ended. `until` is what its condition said, None where the loop has none; `number` counts from 1."""
 
@@ -143,5 +153,6 @@ Event = (
     | BranchFinished
     | ItemsCut
     | StepFinished
+    | StepFailed
     | RunFinished
 )

@@ -46,6 +46,9 @@ class Node(BaseModel):
     retry: int = Field(0, ge=0, le=10, description="at most this many more attempts after an error that may pass")
     out: Mapping[str, str] = Field(default_factory=dict, description="write a channel under another name: {passages: lexical}")
 
+    version: ClassVar[int] = 1
+    """Raise it when the behaviour changes: a run that began with another version is not resumed."""
+
     channels: ClassVar[Mapping[str, Channel]] = {}
     """Channels that this node type brings besides the standard ones."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -115,9 +115,10 @@ def _faults(header: PromptHeader, sections: tuple[tuple[Role, Template], ...]) -
 
 @dataclass(frozen=True)
 class Prompts:
-    """Finds prompts by name: first in `folder`, then among the shipped ones."""
+    """Finds prompts by name: first in `texts`, then in `folder`, then among the shipped ones."""
 
     folder: Path | None = None
+    texts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __getitem__(self, name: str) -> Prompt:
         """Load one prompt.
@@ -126,23 +127,50 @@ class Prompts:
             UnknownNameError: There is no such prompt.
             SpecError: The file is wrong.
         """
-        if _NAME.fullmatch(name):  # nothing else, so that no name leads out of the folder
-            if self.folder is not None and (path := self.folder / f"{name}.md").is_file():
-                return parse_prompt(name, path.read_text(encoding="utf-8"), str(path))
-            if (shipped("prompts") / f"{name}.md").is_file():
-                return _shipped_prompt(name)
+        if name in self.texts:
+            return parse_prompt(name, self.texts[name], name)
+        if (path := self._own(name)) is not None:
+            return parse_prompt(name, path.read_text(encoding="utf-8"), str(path))
+        if self._ships(name):
+            return _shipped_prompt(name)
         raise UnknownNameError("prompt", name, self.names())
+
+    def text(self, name: str) -> str:
+        """The text of a prompt's file.
+
+        Raises:
+            UnknownNameError: There is no such prompt.
+        """
+        if name in self.texts:
+            return self.texts[name]
+        if (path := self._own(name)) is not None:
+            return path.read_text(encoding="utf-8")
+        if self._ships(name):
+            return _shipped_text(name)
+        raise UnknownNameError("prompt", name, self.names())
+
+    def _own(self, name: str) -> Path | None:
+        if self.folder is None or not _NAME.fullmatch(name):  # nothing else, so that no name leads out of the folder
+            return None
+        path = self.folder / f"{name}.md"
+        return path if path.is_file() else None
+
+    def _ships(self, name: str) -> bool:
+        return bool(_NAME.fullmatch(name)) and (shipped("prompts") / f"{name}.md").is_file()
 
     def names(self) -> list[str]:
         """Names of all prompts, sorted."""
         roots = [shipped("prompts")] + ([self.folder] if self.folder is not None and self.folder.is_dir() else [])
         tasks = [task for root in roots for task in root.iterdir() if task.is_dir() and not task.name.startswith("_")]
-        return sorted(
-            {f"{task.name}/{item.name[:-3]}" for task in tasks for item in task.iterdir() if item.name.endswith(".md")}
-        )
+        files = {f"{task.name}/{item.name[:-3]}" for task in tasks for item in task.iterdir() if item.name.endswith(".md")}
+        return sorted(files.union(self.texts))
 
 
 @cache
 def _shipped_prompt(name: str) -> Prompt:
-    file = shipped("prompts") / f"{name}.md"
-    return parse_prompt(name, file.read_text(encoding="utf-8"), f"prompts/{name}.md")
+    return parse_prompt(name, _shipped_text(name), f"prompts/{name}.md")
+
+
+@cache
+def _shipped_text(name: str) -> str:
+    return (shipped("prompts") / f"{name}.md").read_text(encoding="utf-8")

@@ -24,3 +24,9 @@ def find_graph(name: str) -> Path | None:
     if name in shipped_graphs():
         return Path(str(shipped("graphs") / f"{name}.yaml"))
     return None
+
+
+def shipped_name(path: Path) -> str | None:
+    """The name of a shipped graph by its path; None for other files."""
+    name = path.stem
+    return name if name in shipped_graphs() and Path(str(shipped("graphs") / f"{name}.yaml")).resolve() == path.resolve() else None

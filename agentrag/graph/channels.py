@@ -8,7 +8,7 @@ from typing import Any
 
 from agentrag.core.channels import INPUT_TYPES, STANDARD, Channel
 from agentrag.core.errors import unknown
-from agentrag.graph.spec import ChannelSpec, GraphSpec, use_of
+from agentrag.graph.spec import AskHuman, ChannelSpec, Each, EachSpec, GraphSpec, SubGraph, SubGraphSpec, use_of, walk
 
 Path = tuple[str | int, ...]
 
@@ -31,6 +31,19 @@ class Finding:
 
 def channels_of(spec: GraphSpec) -> dict[str, Channel]:
     """All channels that the graph knows, by name. Conflicts are for `conflicts` to tell; here the first one wins."""
+    table = _declared_types(spec)
+    for _ in range(3):  # what one step brings may be what another, above it in a loop, takes
+        for name, channel, _ in list(brought(spec, table)):
+            known = table.setdefault(name, channel)
+            if channel.untrusted and not known.untrusted:  # another name does not make a text trusted
+                table[name] = replace(known, untrusted=True)
+    for name, declared in spec.channels.items():
+        if name in table:
+            table[name] = _declared(table[name], declared)
+    return table
+
+
+def _declared_types(spec: GraphSpec) -> dict[str, Channel]:
     table = dict(STANDARD)
     for item in spec.nodes.values():
         for name, channel in item.channels.items():
@@ -38,8 +51,8 @@ def channels_of(spec: GraphSpec) -> dict[str, Channel]:
     for name, given in spec.inputs.items():
         table.setdefault(name, Channel(INPUT_TYPES[given.type], about=given.about))
     for name, declared in spec.channels.items():
-        if base := table.get(name) or (Channel(INPUT_TYPES[declared.type]) if declared.type else None):
-            table[name] = _declared(base, declared)
+        if declared.type:
+            table.setdefault(name, Channel(INPUT_TYPES[declared.type]))
     return table
 
 
@@ -48,14 +61,55 @@ def _declared(base: Channel, spec: ChannelSpec) -> Channel:
         base,
         merge=spec.merge or base.merge,
         max=base.max if spec.max is None else spec.max,
+        bytes=base.bytes if spec.bytes is None else spec.bytes,
         untrusted=base.untrusted or spec.untrusted,  # a graph cannot make untrusted text trusted
         about=spec.about or base.about,
     )
 
 
+def brought(spec: GraphSpec, table: Mapping[str, Channel]) -> Iterator[tuple[str, Channel, Path]]:
+    """Yield the channels that nodes and steps of the graph write under names of the graph's own choice.
+
+    Each comes as it would be declared by where its values come from, with the place that names it.
+    """
+    for node, item in spec.nodes.items():
+        for raw, name in item.out.items():
+            if raw in table:
+                yield name, table[raw], ("nodes", node, "out", raw)
+    for path, step in walk(spec.flow):
+        if isinstance(step, Each):
+            yield from _of_each(step.each, table, (*path, "each"))
+        elif isinstance(step, SubGraph):
+            yield from _of_graph(spec, step.graph, (*path, "graph", "out"))
+        elif isinstance(step, AskHuman):
+            yield step.ask_human.out, Channel(str), (*path, "ask_human", "out")
+
+
+def _of_each(each: EachSpec, table: Mapping[str, Channel], path: Path) -> Iterator[tuple[str, Channel, Path]]:
+    if (listed := table.get(each.in_)) is not None and is_list(listed.type):
+        inner = getattr(listed.type, "__args__", (Any,))
+        yield each.as_, replace(listed, type=inner[0], merge="replace", max=None), (*path, "as")
+    for source, target in each.collect.items():
+        if (found := table.get(source)) is not None:
+            flat = target in table and table[target].type == found.type and is_list(found.type)
+            gathered = found if flat else replace(found, type=list[found.type], merge="replace", max=each.at_most)  # type: ignore[name-defined]  # a type made at run time
+            yield target, gathered, (*path, "collect", source)
+
+
+def _of_graph(spec: GraphSpec, step: SubGraphSpec, path: Path) -> Iterator[tuple[str, Channel, Path]]:
+    if (inner := spec.graphs.get(step.use)) is not None:
+        there = channels_of(inner)
+        for output, name in step.out.items():
+            if output in inner.outputs:
+                yield name, replace(there[output], merge="replace"), (*path, output)
+
+
 def conflicts(spec: GraphSpec) -> Iterator[Finding]:
     """Yield every channel that two places declare with different types, and declarations that make no sense."""
     owners: dict[str, tuple[Any, str]] = {name: (channel.type, "every graph") for name, channel in STANDARD.items()}
+    table = channels_of(spec)
+    made = list(brought(spec, table))
+    brought_names = {name for name, _, _ in made}
     for name, item in spec.nodes.items():
         for channel, declared in item.channels.items():
             yield from _claim(owners, channel, declared.type, f"node type '{use_of(item)}'", ("nodes", name))
@@ -64,9 +118,11 @@ def conflicts(spec: GraphSpec) -> Iterator[Finding]:
     for channel, spec_ in spec.channels.items():
         if spec_.type is not None:
             yield from _claim(owners, channel, INPUT_TYPES[spec_.type], "the graph's channels", ("channels", channel))
-        elif channel not in owners:
+        elif channel not in owners and channel not in brought_names:
             yield Finding(("channels", channel), unknown("channel", channel, owners) + " A new channel needs a type.", key=True)
-    for channel, known in channels_of(spec).items():
+    for channel, written, place in made:
+        yield from _claim(owners, channel, written.type, "what is written to it here", place)
+    for channel, known in table.items():
         if channel in spec.channels and not is_list(known.type):
             yield from _list_only(channel, spec.channels[channel], known.type)
 
@@ -74,7 +130,7 @@ def conflicts(spec: GraphSpec) -> Iterator[Finding]:
 def _claim(owners: dict[str, tuple[Any, str]], channel: str, kind: Any, owner: str, path: Path) -> Iterator[Finding]:
     there, who = owners.setdefault(channel, (kind, owner))
     if there != kind and Any not in (there, kind):
-        yield Finding(path, f"channel '{channel}' is {type_text(kind)} for {owner} but {type_text(there)} for {who}", key=True)
+        yield Finding(path, f"channel '{channel}' is {type_text(kind)} for {owner} but {type_text(there)} for {who}", key=len(path) == 2)
 
 
 def _list_only(channel: str, spec: ChannelSpec, kind: Any) -> Iterator[Finding]:

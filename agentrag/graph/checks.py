@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
@@ -17,61 +17,30 @@ from agentrag.core.node import Node
 from agentrag.core.prompts import Prompt
 from agentrag.core.template import Template
 from agentrag.graph.channels import Finding, Path, channels_of, conflicts
-from agentrag.graph.expressions import ExpressionError, compile_expression
 from agentrag.graph.paths import unwritten
-from agentrag.graph.spec import Choose, GraphSpec, Otherwise, When, use_of, walk
-
-
-@dataclass(frozen=True)
-class Doubts:
-    """Parts of a file that are known to be wrong already; nothing that could follow from them is told.
-
-    Attributes:
-        channels: Names whose declaration is wrong; they stand for anything.
-        nodes: Names of nodes whose settings are wrong; they may read and write anything.
-        slots: Model slots whose declaration is wrong.
-        flow: True when steps, inputs or outputs are missing, so that nothing is known about paths.
-    """
-
-    channels: frozenset[str] = frozenset()
-    nodes: frozenset[str] = frozenset()
-    slots: frozenset[str] = frozenset()
-    flow: bool = False
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A graph as the checks see it."""
-
-    spec: GraphSpec
-    doubts: Doubts
-    channels: dict[str, Channel]
-    prompts: dict[tuple[str, str], Prompt] = field(default_factory=dict)
-
-    def reads(self, name: str) -> set[str]:
-        """Channels that must have a value before node `name`; holes that the node fills itself are not among them."""
-        item = self.spec.nodes[name]
-        holes: set[str] = set()
-        for setting, _ in item.references("prompt"):
-            if prompt := self.prompts.get((name, setting)):
-                holes |= prompt.required
-        for _, text in item.references("template"):
-            holes |= Template(text).required
-        return {*item.reads(), *(holes - item.fills)}
+from agentrag.graph.spec import GraphSpec, SubGraph, use_of, walk
+from agentrag.graph.step_checks import structure
+from agentrag.graph.view import Doubts, Graph
 
 
 def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
     """All that is wrong with a graph. Cost: about 40 us per condition, 0.1 ms per prompt file, and little else."""
     doubts = doubts or Doubts()
     table = channels_of(spec) | {name: Channel(Any) for name in doubts.channels}
+    table = dict.fromkeys(_of_doubted_graphs(spec, doubts), Channel(Any)) | table
     graph = Graph(spec, doubts, table)
     found = list(_prompts(graph))  # fills graph.prompts, which the others read
-    others = (conflicts(spec), _inputs(graph), _slots(graph), _steps(graph), _chooses(graph), _writes(graph), _holes(graph))
+    others = (conflicts(spec), _inputs(graph), _slots(graph), _steps(graph), structure(graph), _writes(graph), _holes(graph))
     found += chain.from_iterable(others)
     steps = {step for _, step in walk(spec.flow) if isinstance(step, str)}
-    if steps <= spec.nodes.keys() | doubts.nodes:  # what an unknown node writes is unknown too
+    if steps <= spec.nodes.keys() | doubts.nodes and not doubts.graphs:  # what an unknown node writes is unknown too
         found += unwritten(spec, graph.channels, graph.reads, (doubts.channels, doubts.nodes), doubts.flow)
     return found
+
+
+def _of_doubted_graphs(spec: GraphSpec, doubts: Doubts) -> set[str]:
+    steps = [step.graph for _, step in walk(spec.flow) if isinstance(step, SubGraph)]
+    return {name for step in steps if step.use in doubts.graphs for name in step.out.values()}
 
 
 def _inputs(graph: Graph) -> Iterator[Finding]:
@@ -118,42 +87,6 @@ def _steps(graph: Graph) -> Iterator[Finding]:
     elif not graph.doubts.flow:
         for name in sorted(known - {step for _, step in steps}):
             yield Finding(("nodes", name), f"no step of the flow runs node '{name}'", key=True)
-
-
-def _chooses(graph: Graph) -> Iterator[Finding]:
-    for path, step in walk(graph.spec.flow):
-        if isinstance(step, Choose):
-            branches = step.choose
-            if not branches or not isinstance(branches[-1], Otherwise):
-                yield Finding((*path, "choose"), "the last branch should be `otherwise: [...]`; it may be empty")
-            yield from _branches(graph, branches, (*path, "choose"))
-
-
-def _branches(graph: Graph, branches: tuple[Any, ...], path: Path) -> Iterator[Finding]:
-    conditions: set[str] = set()
-    for index, branch in enumerate(branches):
-        if isinstance(branch, Otherwise):
-            if index < len(branches) - 1:
-                yield Finding((*path, index), "nothing after `otherwise` is ever reached; it should be the last branch")
-            elif index == 0 and not graph.doubts.flow:
-                yield Finding((*path, index), "a choice of one branch is none; add `{when: ..., do: [...]}` before it")
-        elif isinstance(branch, When):
-            if branch.when in conditions:
-                yield Finding((*path, index, "when"), f"'{branch.when}' stands above already, so this branch is never reached")
-            conditions.add(branch.when)
-            yield from _condition(graph, branch.when, (*path, index, "when"))
-
-
-def _condition(graph: Graph, text: str, path: Path) -> Iterator[Finding]:
-    try:
-        expression = compile_expression(text, graph.channels)
-    except ExpressionError as error:
-        shown = " ".join(text.split())
-        for fault in error.faults:
-            yield Finding(path, f"'{shown}': {fault.message}", offset=fault.offset)
-    else:
-        if not expression.reads:
-            yield Finding(path, f"'{text}' reads no channel, so every run would take the same branch")
 
 
 def _prompts(graph: Graph) -> Iterator[Finding]:
@@ -208,8 +141,21 @@ def _writes(graph: Graph) -> Iterator[Finding]:
         path = ("nodes", name)
         for channel in sorted((item.writes() | item.reads()) - graph.channels.keys()):
             yield Finding(path, f"{use_of(item)}: {unknown('channel', channel, graph.channels)} Declare it under `channels:`.")
+        yield from _renamed(item, path)
     for index, output in enumerate(graph.spec.outputs):
         if output not in graph.channels:
             yield Finding(("outputs", index), unknown("channel", output, graph.channels))
     if not graph.spec.outputs and not graph.doubts.flow:
         yield Finding(("outputs",), "a graph needs at least one output")
+
+
+def _renamed(item: Node, path: Path) -> Iterator[Finding]:
+    """Yield what is wrong with the other names that a node's channels are written under."""
+    for raw, name in item.out.items():
+        if raw not in item.writes():
+            yield Finding((*path, "out", raw), f"{use_of(item)}: {unknown('written channel', raw, item.writes())}", key=True)
+        if not re.fullmatch("[a-z_][a-z0-9_]*", name):
+            yield Finding((*path, "out", raw), f"'{name}' is no name of a channel: lower-case letters, digits and '_'")
+    targets = [item.out.get(raw, raw) for raw in sorted(item.writes())]
+    for name in sorted({name for name in targets if targets.count(name) > 1}):
+        yield Finding((*path, "out"), f"two of its channels would be written to '{name}'")

@@ -15,7 +15,8 @@ from agentrag.core.deps import Deps
 from agentrag.core.errors import RunError
 from agentrag.core.events import Event
 from agentrag.graph.inputs import checked_inputs
-from agentrag.graph.interpreter import Program, execute
+from agentrag.graph.flow.program import Program
+from agentrag.graph.interpreter import execute
 from agentrag.graph.spec import GraphSpec
 
 # Before langgraph is imported: traces go to LangSmith only where the user asked for it, and checkpoints hold no other
@@ -24,6 +25,8 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
@@ -34,7 +37,7 @@ NODE = "flow"
 """Name of the one node."""
 
 
-def compile_graph(spec: GraphSpec) -> Compiled:
+def compile_graph(spec: GraphSpec, checkpointer: BaseCheckpointSaver[Any] | None = None) -> Compiled:
     """Make a LangGraph graph of a checked graph. Its input and output are the graph's.
 
     Pass back ends as `context=deps`. `ainvoke` and `invoke` return the outputs (`invoke` needs a thread without a running
@@ -50,7 +53,7 @@ def compile_graph(spec: GraphSpec) -> Compiled:
     builder.add_node(NODE, Flow(program), input_schema=given)
     builder.add_edge(START, NODE)
     builder.add_edge(NODE, END)
-    return cast("Compiled", builder.compile(name=spec.name))
+    return cast("Compiled", builder.compile(checkpointer, name=spec.name))
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Flow(Runnable[Mapping[str, Any], dict[str, Any]]):
             write(event)
             deps.listen(event)
 
-        return await execute(self.program, input, replace(deps, listen=listen))
+        return await execute(self.program, input, replace(deps, listen=listen), through=(GraphBubbleUp,))
 
 
 async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, Any], deps: Deps) -> AsyncGenerator[Event, None]:

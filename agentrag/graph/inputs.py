@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from agentrag.core.channels import INPUT_TYPES
+from agentrag.core.channels import INPUT_TYPES, MOST_BYTES, STANDARD
 from agentrag.core.errors import InputError, unknown
 from agentrag.core.rendering import render
 from agentrag.graph.spec import GraphSpec, InputSpec
@@ -31,11 +31,23 @@ def checked_inputs(spec: GraphSpec, given: Mapping[str, Any]) -> dict[str, Any]:
             continue
         try:
             values[name] = _checked(declared, given.get(name, declared.default))
+            _refuse_long(values[name], input_bytes(spec, name))
         except ValueError as error:
             faults.append(f"Input '{name}': {error}.")
     if faults:
         raise InputError(f"Graph '{spec.name}': " + " ".join(faults))
     return values
+
+
+def input_bytes(spec: GraphSpec, name: str) -> int:
+    """Most UTF-8 bytes of a text input."""
+    declared, standard = spec.channels.get(name), STANDARD.get(name)
+    return (declared and declared.bytes) or (standard.bytes if standard else MOST_BYTES)
+
+
+def _refuse_long(value: Any, most: int) -> None:
+    if isinstance(value, str) and 4 * len(value) > most and len(value.encode()) > most:
+        raise ValueError(f"it has {len(value.encode()):,} bytes; at most {most:,} are allowed (`bytes` of the channel)")
 
 
 def _checked(declared: InputSpec, value: Any) -> Any:

@@ -1,183 +1,142 @@
-"""Runs a flow: one step after the other over an immutable state, told event by event. Knows nothing of LangGraph."""
+"""Runs a graph once: its record, its events, its costs. The steps are in `agentrag.graph.flow`; LangGraph is not known here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from time import perf_counter
-from types import MappingProxyType
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
-from uuid import uuid4
 
-from agentrag.core.channels import Channel, State
+from pydantic_core import to_json, to_jsonable_python
+
+from agentrag.core.calls import new_run_id
+from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.errors import AgentRagError, NodeError, RunError
-from agentrag.core.events import CallFinished, ChoiceMade, Event, RunFinished, RunStarted, StepFinished, StepStarted
-from agentrag.core.types import Message, Passage, Usage
-from agentrag.graph.channels import channels_of
-from agentrag.graph.expressions import Expression, compile_expression
-from agentrag.graph.inputs import checked_inputs
-from agentrag.graph.spec import Choose, GraphSpec, Step, When
+from agentrag.core.errors import PausedError
+from agentrag.core.events import (
+    AttemptFailed,
+    BranchFinished,
+    CallFinished,
+    ChoiceMade,
+    Event,
+    ItemsCut,
+    LoopFinished,
+    RoundFinished,
+    RunFinished,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+)
+from agentrag.core.ports import Journal, RunRecord
+from agentrag.core.types import Usage
+from agentrag.graph.flow.frame import Frame
+from agentrag.graph.flow.program import Program
+
+__all__ = ["Program", "execute"]
 
 
-@dataclass(frozen=True)
-class Program:
-    """A graph ready to run: what is the same for all of its runs."""
-
-    spec: GraphSpec
-    channels: Mapping[str, Channel]
-    writes: Mapping[str, frozenset[str]]
-    conditions: Mapping[str, Expression]
-
-    @classmethod
-    def of(cls, spec: GraphSpec) -> Program:
-        """Compile the conditions of a checked graph."""
-        channels = channels_of(spec)
-        conditions = {text: compile_expression(text, channels) for text in _conditions(spec.flow)}
-        return cls(spec, channels, {name: item.writes() for name, item in spec.nodes.items()}, conditions)
-
-
-def _conditions(steps: tuple[Step, ...]) -> set[str]:
-    found: set[str] = set()
-    for step in steps:
-        if isinstance(step, Choose):
-            for branch in step.choose:
-                if isinstance(branch, When):
-                    found |= {branch.when} | _conditions(branch.do)
-                else:
-                    found |= _conditions(branch.otherwise)
-    return found
-
-
-async def execute(program: Program, inputs: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+async def execute(
+    program: Program, inputs: Mapping[str, Any], deps: Deps, through: tuple[type[BaseException], ...] = ()
+) -> dict[str, Any]:
     """Run a graph once and return its outputs. `deps.listen` hears every event, `RunFinished` last.
+
+    Args:
+        program: The graph.
+        inputs: Its inputs.
+        deps: Back ends; `deps.run` is the run's id, a new one where it is empty. An id that the journal knows resumes that
+            run: what it finished is answered from the record.
+        through: Exceptions that are no failures of a step and leave the run as they are.
 
     Raises:
         InputError: An input is missing, unknown or of the wrong type; nothing has run.
         NodeError: A node failed; the cause is chained.
-        RunError: A condition has no value.
+        PausedError: The run waits for a person.
+        RunError: Something else failed.
     """
-    spec = program.spec
-    state = checked_inputs(spec, inputs)
-    state = {name: bounded(program.channels[name], value) for name, value in state.items()}
-    ledger = _Ledger()
-    run, tell = deps.run or uuid4().hex, deps.listen
-
-    def listen(event: Event) -> None:
-        ledger.add(event)
-        tell(event)
-
-    listen(RunStarted(run, spec.name))
-    end = await _Run(program, replace(deps, run=run, listen=listen)).sequence(spec.flow, state, "flow")
-    outputs = {name: end[name] for name in spec.outputs}
-    listen(RunFinished(run, outputs, dict(end), ledger.paid, ledger.saved))
+    state = program.entered(inputs)
+    recorder = _Recorder(deps.journal, deps.run or new_run_id(), deps.listen)
+    deps = replace(deps, run=recorder.run, listen=recorder.listen)
+    deps.journal.begin(_record(program, state, deps))
+    recorder.listen(RunStarted(recorder.run, program.spec.name))
+    with recorder:
+        outputs, end = await program.outputs_of(state, Frame(deps, through=through), "flow")
+        recorder.outputs = outputs
+    recorder.listen(RunFinished(recorder.run, outputs, dict(end), recorder.paid, recorder.saved))
     return outputs
 
 
-@dataclass
-class _Ledger:
-    """What calls cost, by node."""
+def _record(program: Program, state: State, deps: Deps) -> RunRecord:
+    origin, manifest = deps.origin, program.manifest
+    return RunRecord(
+        deps.run,
+        program.spec.name,
+        ref=origin.ref,
+        tenant=deps.tenant,
+        inputs=to_jsonable_python(state),
+        parts=manifest.parts,
+        sources=manifest.sources,
+        options=origin.options,
+        parent=origin.parent,
+        cut=origin.cut,
+    )
 
+
+@dataclass
+class _Recorder:
+    """Hears the events of a run: adds up costs by node, writes notes, passes them on. As a context it records the end."""
+
+    journal: Journal
+    run: str
+    tell: Callable[[Event], None]
     paid: dict[str, Usage] = field(default_factory=dict)
     saved: dict[str, Usage] = field(default_factory=dict)
+    outputs: Mapping[str, Any] | None = None
 
-    def add(self, event: Event) -> None:
+    def listen(self, event: Event) -> None:
         if isinstance(event, CallFinished):
             self.paid[event.node] = self.paid.get(event.node, Usage()) + event.usage
             self.saved[event.node] = self.saved.get(event.node, Usage()) + event.saved
+        elif (noted := _NOTED.get(type(event))) is not None:
+            kind, body = noted
+            self.journal.note(self.run, event.step, kind, body(event))  # type: ignore[union-attr]  # every noted event has a step
+        self.tell(event)
+
+    def __enter__(self) -> _Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.journal.end(self.run, "finished", to_json(self.outputs))
+        elif isinstance(error, PausedError):
+            self.journal.end(self.run, "paused", error=str(error))
+        elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+            self.journal.end(self.run, "cancelled")
+        else:
+            self.journal.end(self.run, "failed", error=" ".join(str(error).split()))
 
 
-@dataclass(frozen=True)
-class _Run:
-    program: Program
-    deps: Deps
-
-    async def sequence(self, steps: tuple[Step, ...], state: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-        """The state after the steps; `where` is their path."""
-        for index, step in enumerate(steps):
-            if isinstance(step, Choose):
-                state = await self.choose(step, state, f"{where}.{index}.choose")
-            else:
-                state = await self.node(step, state, f"{where}.{index}:{step}")
-        return state
-
-    async def choose(self, step: Choose, state: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-        for index, branch in enumerate(step.choose):
-            if not isinstance(branch, When):
-                self.deps.listen(ChoiceMade(where, "otherwise"))
-                return await self.sequence(branch.otherwise, state, f"{where}.otherwise")
-            if self._holds(branch.when, state, where):
-                self.deps.listen(ChoiceMade(where, branch.when))
-                return await self.sequence(branch.do, state, f"{where}.{index}")
-        return state
-
-    def _holds(self, condition: str, state: Mapping[str, Any], where: str) -> bool:
-        try:
-            return self.program.conditions[condition](state)
-        except RunError as error:
-            raise RunError(f"Step {where}: {error}") from error
-
-    async def node(self, name: str, state: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-        listen = self.deps.listen
-        listen(StepStarted(where, name))
-        begun = perf_counter()
-        try:
-            given = await self.program.spec.nodes[name](MappingProxyType(state), self.deps.at(where, name))
-            wrote = self._merged(name, given, state)
-        except NodeError:
-            raise
-        except Exception as error:
-            cause = _first(error)
-            raise NodeError(name, where, _reason(cause)) from cause
-        listen(StepFinished(where, name, wrote, perf_counter() - begun))
-        return {**state, **wrote}
-
-    def _merged(self, name: str, given: State, state: Mapping[str, Any]) -> dict[str, Any]:
-        declared = self.program.writes[name]
-        if given.keys() != declared:
-            raise RunError(_undeclared(given.keys() - declared, declared - given.keys()))
-        channels = self.program.channels
-        return {channel: merge(channels[channel], state.get(channel), value) for channel, value in given.items()}
+def _step(event: StepFinished) -> dict[str, Any]:
+    return {"node": event.node, "seconds": event.seconds, "outcome": "done"}
 
 
-def merge(channel: Channel, old: Any, new: Any) -> Any:
-    """The value of a channel after a write. For "append_new", passages are the same when collection and id are.
-
-    >>> merge(Channel(list[str], merge="append_new", max=3), ["a", "b"], ["b", "c", "d"])
-    ['a', 'b', 'c']
-    """
-    if channel.merge == "append_new" and old is not None:
-        known = [_identity(item) for item in old]
-        new = [*old, *(item for item in new if _identity(item) not in known)]
-    return bounded(channel, new)
+def _attempt(event: AttemptFailed) -> dict[str, Any]:
+    return {"node": event.node, "attempt": event.attempt, "outcome": "failed", "reason": event.reason}
 
 
-def bounded(channel: Channel, value: Any) -> Any:
-    """The value within the channel's bound: of a conversation the latest turns are kept, of other lists the first items."""
-    if channel.max is None or not isinstance(value, list | tuple) or len(value) <= channel.max:
-        return value
-    return value[-channel.max :] if isinstance(value[0], Message) else value[: channel.max]
+def _rest(event: Any) -> dict[str, Any]:
+    body = asdict(event)
+    del body["step"]
+    return body
 
 
-def _identity(item: Any) -> Any:
-    return (item.collection, item.id) if isinstance(item, Passage) else item
-
-
-def _undeclared(extra: Any, missing: Any) -> str:
-    parts = [f"it wrote '{name}', which its writes() does not name" for name in sorted(extra)]
-    parts += [f"it did not write '{name}', which its writes() names" for name in sorted(missing)]
-    return "; ".join(parts)
-
-
-def _first(error: Exception) -> Exception:
-    """The error itself, or the first one in a group: who catches it looks for its type."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, AgentRagError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+_NOTED: Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
+    StepFinished: ("step", _step),
+    StepFailed: ("step", lambda event: _rest(event) | {"outcome": "failed"}),
+    AttemptFailed: ("step", _attempt),
+    ChoiceMade: ("choice", lambda event: {"branch": event.branch}),
+    RoundFinished: ("round", _rest),
+    LoopFinished: ("loop", _rest),
+    BranchFinished: ("branch", _rest),
+    ItemsCut: ("cut", _rest),
+}
+"""The events that the journal keeps, each with the kind and the body of its note."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +17,51 @@ from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
 from agentrag.core.resources import find_graph, shipped_graphs
 from agentrag.graph.assemble import assembled
-from agentrag.graph.checks import Doubts
-from agentrag.graph.spec import GraphSpec, known_keys
+from agentrag.graph.spec import GraphSpec, known_keys, prompts_of, use_of
+from agentrag.graph.view import Doubts
 
 
 def load_graph(name: str | Path) -> GraphSpec:
     """Load and check a graph by file path, or by the name of a shipped one.
 
-    Its prompts are looked for in `prompts/` beside the file, then beside the file's folder, then among the shipped ones.
+    Its prompts are looked for in `prompts/` beside the file, then beside the file's folder, then among the shipped ones;
+    the graphs that it runs, from the file's folder, then among the shipped ones. Cost: about 1 ms per step; 0.1 ms per
+    prompt where the same text was loaded before in this process.
 
     Raises:
         SpecError: The file is wrong; `.problems` lists all that is, in file order.
         UnknownNameError: There is no such file or name.
     """
+    return _load(name, ())
+
+
+def _load(name: str | Path, above: tuple[Path, ...]) -> GraphSpec:
     path = find_graph(str(name))
     if path is None:
         raise UnknownNameError("graph", str(name), shipped_graphs())
+    _refuse_recursion(path.resolve(), above)
+    text = read_graph_text(path)
+    return _kept(text, str(path), _prompts_near(path), (*above, path.resolve()))
+
+
+def _refuse_recursion(path: Path, above: tuple[Path, ...]) -> None:
+    if path in above:
+        chain = " > ".join(each.name for each in (*above[above.index(path) :], path))
+        raise SpecError([Problem(str(path), 0, 0, "", f"runs itself: {chain}")])
+    if len(above) >= MAX_DEPTH:
+        raise SpecError([Problem(str(path), 0, 0, "", f"graphs run each other more than {MAX_DEPTH} levels deep")])
+
+
+def read_graph_text(path: Path) -> str:
+    """The text of a graph file.
+
+    Raises:
+        SpecError: It cannot be read, or is no text.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem(str(path), 0, 0, "", f"cannot be read: {error}")]) from error
-    return load_graph_text(text, str(path), _prompts_near(path))
 
 
 def _prompts_near(path: Path) -> Prompts:
@@ -43,19 +70,71 @@ def _prompts_near(path: Path) -> Prompts:
 
 
 def load_graph_text(text: str, file: str, prompts: Prompts | None = None) -> GraphSpec:
-    """Check the text of a graph file; `file` is its name for messages.
+    """Check the text of a graph file; `file` is its name for messages, and says from where other graphs are looked for.
 
     Raises:
         SpecError: The text is wrong; `.problems` lists all that is, in file order.
     """
+    return _kept(text, file, prompts or Prompts(), ())
+
+
+def _kept(text: str, file: str, prompts: Prompts, above: tuple[Path, ...]) -> GraphSpec:
+    """The graph of a text, from an earlier load where nothing that it was made of has changed."""
+    key = (sha256(text.encode("utf-8", "surrogatepass")).digest(), file, prompts.folder)
+    kept = None if prompts.texts else _KEPT.get(key)
+    if kept is not None and kept.holds(prompts, partial(_beside, Path(file), above)):
+        return kept.spec
+    spec = _checked(text, file, prompts, above)
+    if not prompts.texts:
+        if len(_KEPT) >= MOST_KEPT:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[key] = _Kept.of(spec)
+    return spec
+
+
+def _beside(file: Path, above: tuple[Path, ...], use: str) -> GraphSpec:
+    """The graph that a step of `file` names."""
+    near = file.parent / use
+    return _load(near if near.is_file() else use, above or (file.resolve(),))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A graph that was loaded, and the texts of its prompts then."""
+
+    spec: GraphSpec
+    prompts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, spec: GraphSpec) -> _Kept:
+        return cls(spec, {name: spec.prompts.text(name) for name in prompts_of(spec)})
+
+    def holds(self, prompts: Prompts, resolve: Callable[[str], GraphSpec]) -> bool:
+        """Whether loading it again would give the same."""
+        try:
+            same_types = all(node[use_of(item)] is type(item) for item in self.spec.nodes.values())
+            same_prompts = all(prompts.text(name) == text for name, text in self.prompts.items())
+            return same_types and same_prompts and all(resolve(use) == inner for use, inner in self.spec.graphs.items())
+        except SpecError:
+            return False
+
+
+MAX_DEPTH = 8
+"""Levels of graphs that run graphs."""
+MOST_KEPT = 128
+_KEPT: dict[tuple[bytes, str, Path | None], _Kept] = {}
+
+
+def _checked(text: str, file: str, prompts: Prompts, above: tuple[Path, ...]) -> GraphSpec:
     located = load_yaml(text, file)
     if not isinstance(located.data, dict):
         raise SpecError([located.problem((), "a graph file holds `key: value` lines; it begins with `agentrag: 1`")])
-    data = {key: value for key, value in located.data.items() if key != "prompts"}
-    problems = [] if "prompts" not in located.data else [_unknown_key(located, "prompts")]
+    foreign = [key for key in ("prompts", "graphs") if key in located.data]  # fields of GraphSpec that are no part of a file
+    data = {key: value for key, value in located.data.items() if key not in foreign}
+    problems = [_unknown_key(located, key) for key in foreign]
     nodes, broken = _nodes(located, data.get("nodes"), problems)
-    data |= {"prompts": prompts or Prompts()} | ({"nodes": nodes} if isinstance(data.get("nodes"), dict) else {})
-    return assembled(data, located, problems, Doubts(nodes=broken))
+    data |= {"prompts": prompts} | ({"nodes": nodes} if isinstance(data.get("nodes"), dict) else {})
+    return assembled(data, located, problems, Doubts(nodes=broken), partial(_beside, Path(file), above))
 
 
 def _unknown_key(located: Located, key: str) -> Problem:

@@ -431,3 +431,8 @@ def walk(steps: Steps, path: Place = ("flow",)) -> Iterator[tuple[Place, Step]]:
 def use_of(item: Node) -> str:
     """The name under which the node's type is registered; its class name where it is not."""
     return next((name for name, kind in node.items() if kind is type(item)), type(item).__name__)
+
+
+def prompts_of(spec: GraphSpec) -> list[str]:
+    """Names of the prompts that the graph's nodes use, sorted."""
+    return sorted({name for item in spec.nodes.values() for _, name in item.references("prompt")})

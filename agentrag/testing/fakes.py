@@ -142,5 +142,4 @@ def fake_deps(
         journal=MemoryJournal(),
         embedder=embedder or WordEmbedder(),
         listen=(lambda event: None) if events is None else events.append,
-        run="test-run",
     )

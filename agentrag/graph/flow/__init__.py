@@ -1,0 +1,1 @@
+"""What runs a flow: one file per step of the language. Knows nothing of LangGraph."""

@@ -1,0 +1,141 @@
+"""Jobs that run at once: how many are waited for, what a failure does, and how the outcome is kept for a resumed run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentrag.core.channels import State
+from agentrag.core.errors import BranchError, InDoubtError, PausedError, Question, ReplayError
+from agentrag.core.events import BranchFinished
+from agentrag.graph.flow.frame import Frame
+from agentrag.graph.flow.node import first_of, reason_of
+
+Jobs = Mapping[str, Callable[[], Awaitable[State]]]
+Gave = Callable[[str, State], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked of the jobs.
+
+    Attributes:
+        need: As many as have to end well; the others are cancelled then.
+        collect: A failed job is left out, as long as enough others can end well.
+        sure: Least number that must have ended well at the end.
+        limit: Most jobs at work at once.
+        gave: What of a job's final state to show in an error.
+    """
+
+    need: int
+    collect: bool
+    sure: int
+    limit: int
+    gave: Gave
+
+
+@dataclass
+class _Course:
+    """How the jobs stand."""
+
+    done: dict[str, State] = field(default_factory=dict)
+    failed: dict[str, BaseException] = field(default_factory=dict)
+    paused: dict[str, Question] = field(default_factory=dict)
+    fatal: BaseException | None = None
+
+
+async def fan_out(jobs: Jobs, terms: Terms, frame: Frame, place: str) -> dict[str, State]:
+    """The final states of the jobs that ended well, in the jobs' order.
+
+    Where the outcome depended on time or on failures it is settled in the journal, and a resumed run takes the same
+    jobs: those that failed or were cancelled are not run again.
+
+    Raises:
+        BranchError: Too many jobs failed.
+        PausedError: Jobs wait for a person; the questions of all of them are in it.
+    """
+    journal, run = frame.deps.journal, frame.deps.run
+    settled = journal.settled(run, place)
+    if settled is not None:
+        taken = {name: job for name, job in jobs.items() if name in settled["done"]}
+        course = await _course(taken, Terms(len(taken), False, len(taken), terms.limit, terms.gave), frame)
+        _raise_for(course, taken, terms, place, run)
+        _tell(frame, place, jobs, course, settled["failed"])
+        return {name: course.done[name] for name in taken}
+    course = await _course(jobs, terms, frame)
+    _raise_for(course, jobs, terms, place, run)
+    failed = {name: reason_of(error) for name, error in course.failed.items()}
+    if len(course.done) < len(jobs):
+        journal.settle(run, place, {"done": [name for name in jobs if name in course.done], "failed": failed})
+    _tell(frame, place, jobs, course, failed)
+    return {name: course.done[name] for name in jobs if name in course.done}
+
+
+async def _course(jobs: Jobs, terms: Terms, frame: Frame) -> _Course:
+    """Run jobs until enough are done, one failure too many has happened, or none is left."""
+    course = _Course()
+    waiting = iter(jobs.items())
+    running: dict[asyncio.Task[State], str] = {}
+    final = (InDoubtError, ReplayError, *frame.through)
+    try:
+        while not _over(course, terms):
+            while len(running) < terms.limit and (following := next(waiting, None)):
+                name, job = following
+                running[asyncio.ensure_future(_awaited(job))] = name
+            if not running:
+                break
+            finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in running if task in finished]:  # in the jobs' order
+                if len(course.done) < terms.need:
+                    _sort(course, running[task], task, final)
+                del running[task]
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    return course
+
+
+async def _awaited(job: Callable[[], Awaitable[State]]) -> State:
+    return await job()
+
+
+def _sort(course: _Course, name: str, task: asyncio.Task[State], final: tuple[type[BaseException], ...]) -> None:
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    if error is None:
+        course.done[name] = task.result()
+        return
+    cause = first_of(error)
+    if isinstance(cause, PausedError):
+        course.paused |= cause.questions
+    elif isinstance(cause, final):
+        course.fatal = course.fatal or cause
+    else:
+        course.failed[name] = cause
+
+
+def _over(course: _Course, terms: Terms) -> bool:
+    spoilt = bool(course.failed) and not terms.collect
+    return len(course.done) >= terms.need or spoilt or course.fatal is not None
+
+
+def _raise_for(course: _Course, jobs: Jobs, terms: Terms, place: str, run: str) -> None:
+    if course.fatal is not None:
+        raise course.fatal
+    if len(course.done) >= terms.need:
+        return
+    if course.failed and (not terms.collect or len(course.done) + len(course.paused) < terms.sure):
+        reasons = {name: reason_of(error) for name, error in course.failed.items()}
+        gave = {name: terms.gave(name, state) for name, state in course.done.items()}
+        left = [name for name in jobs if name not in course.done and name not in course.failed]
+        raise BranchError(place, reasons, gave, left) from next(iter(course.failed.values()))
+    if course.paused:
+        raise PausedError(run, course.paused)
+
+
+def _tell(frame: Frame, place: str, jobs: Jobs, course: _Course, failed: Mapping[str, str]) -> None:
+    for name in jobs:
+        outcome = "done" if name in course.done else "failed" if name in failed else "cancelled"
+        frame.deps.listen(BranchFinished(place, name, outcome, failed.get(name, "")))

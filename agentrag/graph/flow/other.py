@@ -1,0 +1,66 @@
+"""The steps that have no inside of their own: another graph, a question to a person, `return`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agentrag.core.channels import Channel, State
+from agentrag.core.errors import InputError, PausedError, Question, RunError
+from agentrag.core.rendering import render
+from agentrag.core.template import Template
+from agentrag.graph.bounds import bounded, merge
+from agentrag.graph.flow.frame import Frame, Returned
+
+if TYPE_CHECKING:
+    from agentrag.graph.flow.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Run another graph: it sees its inputs only, and gives its outputs only."""
+
+    program: Program
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, tuple[str, Channel]]
+
+    async def run(self, state: State, frame: Frame, where: str) -> State:
+        spec = self.program.spec
+        try:
+            given = self.program.entered({name: state[channel] for name, channel in self.inputs.items()})
+        except InputError as error:
+            raise RunError(f"Step {where}: {error}") from error
+        deps = replace(frame.deps, prompts=spec.prompts)
+        inner = Frame(deps, (), f"{frame.prefix}{spec.name}/", frame.through)
+        outputs, _ = await self.program.outputs_of(given, inner, f"{where}.graph")
+        wrote = {name: merge(channel, state.get(name), outputs[output]) for output, (name, channel) in self.outputs.items()}
+        return {**state, **wrote}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Wait for a person's answer: the run ends here, and goes on when it is resumed with one."""
+
+    question: str
+    choices: tuple[str, ...]
+    out: str
+    channel: Channel
+
+    async def run(self, state: State, frame: Frame, where: str) -> State:
+        place = f"{where}.ask_human"
+        answer = frame.deps.journal.settled(frame.deps.run, place)
+        if answer is None:
+            question = Question(Template(self.question).fill(state, render).strip(), self.choices)
+            raise PausedError(frame.deps.run, {place: question})
+        return {**state, self.out: bounded(self.channel, answer["answer"])}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the graph: each output takes its value from the channel of its own name, or from the named one."""
+
+    outputs: Mapping[str, str]
+
+    async def run(self, state: State, frame: Frame, where: str) -> State:
+        raise Returned({output: state[channel] for output, channel in self.outputs.items()}, state)

@@ -1,0 +1,106 @@
+"""`repeat`: rounds until a condition is true, or until there were enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agentrag.core.channels import State
+from agentrag.core.errors import ExhaustedError
+from agentrag.core.events import LoopFinished, RoundFinished
+from agentrag.graph.expressions import Expression
+from agentrag.graph.flow.choose import evaluated
+from agentrag.graph.flow.frame import Frame, Rounds, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A complete round: its number from 1, what `best_by` made of it, and the state at its end."""
+
+    number: int
+    score: float | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of a round: whether the loop ends with it, and its score."""
+
+    done: bool
+    score: float | None
+    told: RoundFinished
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Repeat steps.
+
+    Attributes:
+        clears: Channels that are first written inside: they have no value when the loop is entered.
+        writes: Channels that the steps may write: those that the best round restores.
+        exhausted: "return_best", "fail", or the steps that follow the last round.
+    """
+
+    do: Sequence
+    at_most: int
+    until: Expression | None
+    best_by: Expression | None
+    exhausted: str | Sequence
+    clears: frozenset[str]
+    writes: frozenset[str]
+
+    async def run(self, state: State, frame: Frame, where: str) -> State:
+        place = f"{where}.repeat"
+        state = self.entered(state)
+        rounds: Rounds = ()
+        best: Round | None = None
+        for number in range(1, self.at_most + 1):
+            state = await self.do.run(state, frame.within(rounds), f"{place}#{number}")
+            verdict = self.judged(state, rounds, place, number)
+            frame.deps.listen(verdict.told)
+            if verdict.done:
+                frame.deps.listen(LoopFinished(place, number, "until", number))
+                return state
+            best = better(best, Round(number, verdict.score, state))
+            rounds = (*rounds, state)
+        return await self._exhausted(state, best, frame, where)
+
+    def entered(self, state: State) -> State:
+        """The state when the loop begins."""
+        if self.clears.isdisjoint(state):
+            return state
+        return {name: value for name, value in state.items() if name not in self.clears}
+
+    def judged(self, state: State, rounds: Rounds, place: str, number: int) -> Verdict:
+        """What is said of the round that ended with `state`."""
+        done, measures, score = None, {}, None
+        if self.until is not None:
+            done = bool(evaluated(self.until, state, rounds, place))
+            measures = self.until.measures(state, rounds)
+        if self.best_by is not None:
+            score = float(evaluated(self.best_by, state, rounds, place))
+            measures |= self.best_by.measures(state, rounds)
+        return Verdict(bool(done), score, RoundFinished(place, number, done, measures, score))
+
+    def restored(self, state: State, best: Round) -> State:
+        """The state with what the best round had in all channels that the steps write."""
+        kept = {name: value for name, value in state.items() if name not in self.writes}
+        return kept | {name: best.state[name] for name in self.writes if name in best.state}
+
+    async def _exhausted(self, state: State, best: Round | None, frame: Frame, where: str) -> State:
+        place = f"{where}.repeat"
+        if best is None:
+            raise ValueError("a loop has at least one round")
+        kept = best.number if self.exhausted == "return_best" else self.at_most
+        frame.deps.listen(LoopFinished(place, self.at_most, "exhausted", kept))
+        if isinstance(self.exhausted, Sequence):
+            return await self.exhausted.run(state, frame, f"{where}.exhausted")
+        if self.exhausted == "fail":
+            raise ExhaustedError(place, self.at_most, self.until.text if self.until else "an end")
+        return self.restored(state, best)
+
+
+def better(best: Round | None, other: Round) -> Round:
+    """The better round; of equal ones, and where nothing judges them, the later."""
+    if best is None or best.score is None or other.score is None or other.score >= best.score:
+        return other
+    return best
