@@ -1,5 +1,31 @@
 """The node types that ship with agentrag, one idea per file; importing this package registers them."""
 
-from agentrag.nodes import abstain, cite, condense, evidence, generate, judge, retrieve
+from agentrag.nodes import (
+    abstain,
+    cite,
+    compose,
+    condense,
+    decompose,
+    evidence,
+    expand,
+    generate,
+    grade,
+    judge,
+    retrieve,
+    rewrite,
+)
 
-__all__ = ["abstain", "cite", "condense", "evidence", "generate", "judge", "retrieve"]
+__all__ = [
+    "abstain",
+    "cite",
+    "compose",
+    "condense",
+    "decompose",
+    "evidence",
+    "expand",
+    "generate",
+    "grade",
+    "judge",
+    "retrieve",
+    "rewrite",
+]

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.errors import ModelError
-from agentrag.core.node import Calls, ModelSlot, Node, PromptName, Sizes, node
-from agentrag.core.types import ChatRequest
-
-LIKELIEST = 20
-FLOOR = 1e-6
-"""Probability given to a word that is not among the likeliest, so that the log-odds stay finite."""
+from agentrag.core.logodds import yes_or_no
+from agentrag.core.node import ModelSlot, Node, PromptName, node
+from agentrag.core.sizes import Calls, Sizes
 
 
 @node("judge.answerable")
@@ -33,27 +26,7 @@ class JudgeAnswerable(Node):
         return frozenset({"answerable"})
 
     async def __call__(self, state: State, deps: Deps) -> State:
-        messages = deps.prompts[self.prompt].messages(state)
-        completion = await deps.chat(self.model, ChatRequest(messages, max_tokens=1, logprobs=LIKELIEST))
-        if not completion.tokens:
-            raise ModelError(
-                f"{completion.model or self.model} returns no log-probabilities; bind slot '{self.model}' to one that does"
-            )
-        return {"answerable": yes_over_no(completion.tokens[0].top)}
+        return {"answerable": await yes_or_no(deps, self.model, deps.prompts[self.prompt].messages(state))}
 
     def cost(self, sizes: Sizes) -> Calls:
-        return Calls(model=1)
-
-
-def yes_over_no(likeliest: Iterable[tuple[str, float]]) -> float:
-    """Natural log of P(yes) / P(no), summed over spellings of the two words.
-
-    >>> round(yes_over_no([("yes", math.log(0.6)), (" No", math.log(0.3))]), 3)
-    0.693
-    """
-    chances = {"yes": 0.0, "no": 0.0}
-    for token, logprob in likeliest:
-        word = token.strip().lower()
-        if word in chances:
-            chances[word] += math.exp(logprob)
-    return math.log((chances["yes"] + FLOOR) / (chances["no"] + FLOOR))
+        return Calls(model=1, prompt=sizes.prompt(self.prompt), completion=1)

@@ -6,7 +6,7 @@ import pytest
 
 from agentrag.core.errors import ModelError
 from agentrag.core.types import Completion, TokenLogprob
-from agentrag.nodes.judge import JudgeAnswerable, yes_over_no
+from agentrag.nodes.judge import JudgeAnswerable
 from agentrag.testing import ScriptedModel, fake_deps, passages
 
 STATE = {"standalone": "Why?", "evidence": passages("Because.")}
@@ -31,10 +31,6 @@ async def test_the_odds_come_from_all_likeliest_tokens(likeliest: list[tuple[str
     out = await JudgeAnswerable()(STATE, fake_deps(model))
     assert math.exp(out["answerable"]) == pytest.approx(odds, rel=1e-3)
     assert (model.requests[0].max_tokens, model.requests[0].logprobs) == (1, 20)
-
-
-def test_neither_word_gives_zero() -> None:
-    assert yes_over_no([("perhaps", -0.1)]) == 0
 
 
 async def test_a_model_without_log_probabilities_is_a_clear_error() -> None:
