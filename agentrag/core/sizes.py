@@ -138,9 +138,10 @@ class Sizes:
         return rendered + rendered // self.scale.broken if self.scale.broken else rendered
 
     def template(self, text: str) -> int:
-        """Most bytes of a filled template."""
+        """Most bytes of a filled template in a prompt."""
         template = Template(text)
-        return len(_bare(template).encode()) + sum(self.bytes(hole.name) for hole in template.holes)
+        filled = sum(self.size(hole.name).total for hole in template.holes)
+        return self.shown(len(_bare(template).encode()) + filled)
 
     def prompt(self, name: str, **filled: int) -> int:
         """Most tokens of a filled prompt; `filled` gives the bytes of holes that the node fills itself."""
