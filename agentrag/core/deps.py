@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from time import time
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,6 +29,9 @@ _NUMBER: TypeAdapter[float] = TypeAdapter(float)
 _WHOLE: TypeAdapter[int] = TypeAdapter(int)
 _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
 _PASSAGES: TypeAdapter[list[Passage]] = TypeAdapter(list[Passage])
+
+
+_AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 
 
 def _ignore(event: Event) -> None:
@@ -88,7 +92,7 @@ class Deps:
     _ordinals: count[int] = field(default_factory=count, repr=False, compare=False)
     _made: Counter[bytes] = field(default_factory=Counter, repr=False, compare=False)
 
-    def at(self, step: str, node: str, out: Mapping[str, str]) -> Deps:
+    def at(self, step: str, node: str, out: Mapping[str, str] = _AS_THEY_ARE) -> Deps:
         """The same deps as used by one attempt of one step."""
         return replace(self, step=step, node=node, out=out, _ordinals=count(), _made=Counter())
 

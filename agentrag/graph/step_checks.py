@@ -169,12 +169,9 @@ class _Checker:
             yield Finding((*path, "in"), f"channel '{each.in_}' is {type_text(self.channels[each.in_].type)}, not a list")
         if not each.collect:
             yield Finding((*path, "collect"), "name at least one channel to collect; nothing else leaves `each`")
-        for source, target in each.collect.items():
+        for source in each.collect:
             if source not in self.channels:
                 yield Finding((*path, "collect", source), unknown("channel", source, self.channels), key=True)
-            elif target in self.channels and not is_list(self.channels[target].type):
-                kind = type_text(self.channels[target].type)
-                yield Finding((*path, "collect", source), f"channel '{target}' is {kind}; values are collected in a list")
 
     def subgraph(self, step: SubGraphSpec, path: Path) -> Iterator[Finding]:
         inner = self.graph.spec.graphs.get(step.use)
@@ -209,8 +206,6 @@ class _Checker:
             if hole.name not in self.channels:
                 place = (*path, "question")
                 yield Finding(place, unknown("channel", hole.name, self.channels), offset=hole.start + 1)
-        if (kind := self.channels[asked.out].type) not in (str, Any):
-            yield Finding((*path, "out"), f"an answer is a text, but channel '{asked.out}' is {type_text(kind)}")
 
     def returned(self, step: Return, path: Path, in_fan: bool) -> Iterator[Finding]:
         if in_fan:

@@ -13,7 +13,8 @@ from agentrag.core.deps import Deps
 from agentrag.core.errors import InputError, ModelError, NodeError, RunError
 from agentrag.core.events import ChoiceMade, Event, RunFinished, RunStarted, StepFinished, StepStarted
 from agentrag.core.types import Message, Passage, Usage
-from agentrag.graph.interpreter import Program, execute, merge
+from agentrag.graph.bounds import merge
+from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.loader import load_graph_text
 from agentrag.testing.fakes import ScriptedModel, fake_deps, passages
 from tests.graph.sample_nodes import PROMPTS
@@ -79,7 +80,8 @@ async def test_a_run_tells_its_start_every_step_and_its_end() -> None:
     assert (events[2].step, events[2].node, events[2].wrote) == ("flow.0:say", "say", {"answer": "full"})
     assert events[2].seconds >= 0
     state = {"question": "cat?", "style": "full", "answer": "full"}
-    assert events[3] == RunFinished("test-run", outputs, state, {}, {})
+    assert isinstance(events[0], RunStarted)
+    assert events[3] == RunFinished(events[0].run, outputs, state, {}, {})
 
 
 async def test_a_run_without_an_id_gets_one() -> None:
