@@ -203,8 +203,8 @@ class InDoubtError(RunError):
     def __init__(self, run: str, step: str, target: str, idempotency_key: str) -> None:
         self.run, self.step, self.target, self.idempotency_key = run, step, target, idempotency_key
         super().__init__(
-            f"Step {step} of run {run} began a write to {target} (idempotency key {idempotency_key}) whose result is not known. "
-            f"See there whether it was done, then resume with --settle {idempotency_key}=redo or =RESULT as JSON."
+            f"Step {step} of run {run} began a write to {target} (idempotency key {idempotency_key}), and its result is not "
+            f"known. See there whether it was done, then resume with --settle {idempotency_key}=redo or =RESULT as JSON."
         )
 
 

@@ -241,7 +241,7 @@ def _said(message: str) -> str:
         message.replace("a valid dictionary", "a mapping").replace("a valid tuple", "a list").replace("a valid list", "a list")
     )
     message = re.sub(r" or instance of \w+$", "", message)
-    message = re.sub(r"^(?:dictionary|tuple|list) (should have at (?:least|most) \d+) items? after validation.*", r"\1 entries", message, flags=re.I)
+    message = re.sub(r"^(?:Dictionary|Tuple|List) (should have at (?:least|most) \d+) items? after .*", r"\1 entries", message)
     return message if message[1:2].isupper() else message[:1].lower() + message[1:]
 
 

@@ -14,6 +14,7 @@ from agentrag.core.registry import Registry
 from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
 
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Marks a node setting that names something outside the node: a "model" slot, a "collection" slot or a "prompt"."""

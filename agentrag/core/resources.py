@@ -29,4 +29,5 @@ def find_graph(name: str) -> Path | None:
 def shipped_name(path: Path) -> str | None:
     """The name of a shipped graph by its path; None for other files."""
     name = path.stem
-    return name if name in shipped_graphs() and Path(str(shipped("graphs") / f"{name}.yaml")).resolve() == path.resolve() else None
+    there = Path(str(shipped("graphs") / f"{name}.yaml"))
+    return name if there.is_file() and there.resolve() == path.resolve() else None

@@ -148,7 +148,8 @@ class Sizes:
         size = 0
         sections = self.prompts[name].sections
         for _, template in sections:
-            size += len(_bare(template).encode())
+            bare = _bare(template)
+            size += len((bare if self.sure else bare.strip()).encode())
             size += sum(filled.get(hole.name, self.bytes(hole.name)) for hole in template.holes)
         return self.scale.call + self.scale.message * len(sections) + ceil(size / self.scale.token)
 

@@ -130,7 +130,9 @@ def conflicts(spec: GraphSpec) -> Iterator[Finding]:
 def _claim(owners: dict[str, tuple[Any, str]], channel: str, kind: Any, owner: str, path: Path) -> Iterator[Finding]:
     there, who = owners.setdefault(channel, (kind, owner))
     if there != kind and Any not in (there, kind):
-        yield Finding(path, f"channel '{channel}' is {type_text(kind)} for {owner} but {type_text(there)} for {who}", key=len(path) == 2)
+        yield Finding(
+            path, f"channel '{channel}' is {type_text(kind)} for {owner} but {type_text(there)} for {who}", key=len(path) == 2
+        )
 
 
 def _list_only(channel: str, spec: ChannelSpec, kind: Any) -> Iterator[Finding]:

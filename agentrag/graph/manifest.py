@@ -84,7 +84,9 @@ def _what(part: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
 def _problem(part: str, what: str, spec: GraphSpec, located: Located) -> Problem:
     kind, _, name = part.partition(".")
     if kind == "prompts":
-        users = [(node, setting) for node, item in spec.nodes.items() for setting, used in item.references("prompt") if used == name]
+        users = [
+            (node, setting) for node, item in spec.nodes.items() for setting, used in item.references("prompt") if used == name
+        ]
         return located.problem(("nodes", *users[0]) if users else ("nodes",), f"prompt '{name}' {what}")
     path = ("flow",) if kind == "graphs" else (kind, name) if name else (kind,)
     return located.problem(path, f"'{part}' {what}", key=True)

@@ -108,9 +108,7 @@ class _Walker:
                 return self.repeat(step, place, written)
             case Parallel():
                 path = (*place, "parallel", "branches")
-                ends = [
-                    self.sequence(steps, (*path, name), written) for name, steps in step.parallel.branches.items()
-                ]
+                ends = [self.sequence(steps, (*path, name), written) for name, steps in step.parallel.branches.items()]
                 return written | sure([end or written for end in ends], step.parallel.sure)
             case Each():
                 return self.each(step, (*place, "each"), written)

@@ -71,7 +71,9 @@ Label = Annotated[str, AfterValidator(_label)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
 
 class InputSpec(_Part):
@@ -390,7 +392,8 @@ def known_keys(path: Path) -> list[str]:
         return _keys(_SECTIONS[path[0]])
     if len(path) > 1 and path[-2] == "choose":
         return ["do", "otherwise", "when"]
-    return _keys(_SECTIONS[path[-1]]) if path[-1] in _SECTIONS else sorted(STEPS)
+    last = str(path[-1])
+    return _keys(_SECTIONS[last]) if last in _SECTIONS else sorted(STEPS)
 
 
 def _keys(part: type[_Part]) -> list[str]:

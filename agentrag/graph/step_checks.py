@@ -116,7 +116,9 @@ class _Checker:
                 if changes.isdisjoint(reads):
                     yield Finding((*path, name), f"'{text}' reads nothing that the loop writes, so it never changes")
         if loop.on_exhausted == "fail" and loop.until is None:
-            yield Finding((*path, "on_exhausted"), "a loop without `until` always comes to its last round, so it would always fail")
+            yield Finding(
+                (*path, "on_exhausted"), "a loop without `until` always comes to its last round, so it would always fail"
+            )
         if loop.best_by is not None and loop.on_exhausted != "return_best":
             yield Finding((*path, "best_by"), "`best_by` is of no effect unless `on_exhausted` is return_best", key=True)
 
@@ -209,7 +211,9 @@ class _Checker:
 
     def returned(self, step: Return, path: Path, in_fan: bool) -> Iterator[Finding]:
         if in_fan:
-            yield Finding(path, "a branch or an item cannot end the graph; `return` stands outside of parallel and each", key=True)
+            yield Finding(
+                path, "a branch or an item cannot end the graph; `return` stands outside of parallel and each", key=True
+            )
         for output, channel in step.return_.items():
             place = (*path, output)
             if output not in self.graph.spec.outputs:

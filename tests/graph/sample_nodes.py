@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,31 @@ class Fail(Node):
         raise ZeroDivisionError
 
 
+class Length(Node):
+    """Write the length of the answer to `support`."""
+
+    channels: ClassVar[Mapping[str, Channel]] = {"support": Channel(float)}
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"answer"})
+
+    def writes(self) -> frozenset[str]:
+        return frozenset({"support"})
+
+    async def __call__(self, state: State, deps: Deps) -> State:
+        return {"support": float(len(state["answer"]))}
+
+
+class Slow(Say):
+    """Write a text after some time."""
+
+    seconds: float
+
+    async def __call__(self, state: State, deps: Deps) -> State:
+        await asyncio.sleep(self.seconds)
+        return await super().__call__(state, deps)
+
+
 PROMPTS = Prompts(Path(__file__).parents[1] / "graphs" / "prompts")
 TYPES: dict[str, type[Node]] = {
     "t.say": Say,
@@ -147,4 +173,6 @@ TYPES: dict[str, type[Node]] = {
     "t.add": Add,
     "t.write": Write,
     "t.fail": Fail,
+    "t.length": Length,
+    "t.slow": Slow,
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence as Listed
+from collections.abc import Mapping
+from collections.abc import Sequence as Listed
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

@@ -74,7 +74,7 @@ class RunNode:
         node = self.node
         try:
             async with asyncio.timeout(node.timeout) as limit:
-                return await node(MappingProxyType(state), frame.deps.at(place, frame.prefix + self.name, node.out))  # type: ignore[arg-type]  # any mapping will do
+                return await node(MappingProxyType(state), frame.deps.at(place, frame.prefix + self.name, node.out))
         except TimeoutError as error:
             if not limit.expired():
                 raise

@@ -51,9 +51,7 @@ class Fork:
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
         place = f"{where}.parallel"
-        jobs = {
-            name: partial(branch.steps.run, state, frame, f"{place}.{name}") for name, branch in self.branches.items()
-        }
+        jobs = {name: partial(branch.steps.run, state, frame, f"{place}.{name}") for name, branch in self.branches.items()}
         terms = Terms(self.need, self.collect, self.sure, len(jobs), lambda name, end: self.branches[name].wrote(state, end))
         ends = await fan_out(jobs, terms, frame, place)
         given: dict[str, list[Any]] = {}

@@ -143,9 +143,7 @@ class _Builder:
     def parallel(self, step: Parallel, place: Place) -> Fork:
         forked = step.parallel
         branches = {
-            name: Branch(
-                self.sequence(steps, (*place, name)), self.writes.always(steps) or NONE, self.writes.perhaps(steps)
-            )
+            name: Branch(self.sequence(steps, (*place, name)), self.writes.always(steps) or NONE, self.writes.perhaps(steps))
             for name, steps in forked.branches.items()
         }
         joins = {channel: join[name] for channel, name in forked.join.items()}
