@@ -1,7 +1,8 @@
-"""Conditions in CEL."""
+"""Expressions in CEL."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import pytest
 from agentrag.core.channels import STANDARD, Channel
 from agentrag.core.errors import RunError
 from agentrag.core.types import Message, Passage
+from agentrag.graph.cel_text import FORMS
 from agentrag.graph.expressions import ExpressionError, compile_expression
 
 
@@ -75,7 +77,11 @@ def test_a_condition_sees_channels_of_every_type(text: str, state: dict[str, Any
     ("text", "at", "said"),
     [
         ("pasages == []", 0, "Unknown name 'pasages'. Did you mean 'passages'?"),
-        ("n > 1 && foo(n)", 12, "Unknown name 'foo'."),
+        ("n > 1 && foo(n)", 9, "Unknown function 'foo'."),
+        ("n > 1 && novelti (passages) > 0.5", 9, "Unknown function 'novelti'. Did you mean 'novelty'?"),
+        ("style.startWith('a')", 6, "Unknown function 'startWith'. Did you mean 'startsWith'?"),
+        ("size(passages, 1) > 0", 0, "size() is written size(value)"),
+        ("passages.exists(n)", 9, "exists() is written list.exists(item, condition)"),
         ("passages[0].scor > 0.5", 11, "Unknown field 'scor'. Did you mean 'score'?"),
         ("has(gate.scores)", 3, "Unknown field 'scores'. Did you mean 'score'?"),
         ("gate.secret == 1", 4, "Unknown field 'secret'."),
@@ -126,10 +132,30 @@ def test_a_condition_without_a_value_is_one_typed_error_that_shows_it(text: str,
     assert said in str(caught.value)
 
 
-def test_a_condition_cannot_reach_python() -> None:
-    for text in ("__import__('os') == 1", "style.__class__ == 1", "gate.__init__ == 1"):
-        with pytest.raises(ExpressionError):
-            compile_expression(text, CHANNELS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os') == 1",
+        "style.__class__ == 1",
+        "gate.__init__ == 1",
+        "passages[0].__class__.__name__ == ''",
+        "passages[0].replace(1) == 1",
+        "weights.keys() == 1",
+        "stable(answer).__class__ == 1",
+        "stable.__globals__ == 1",
+        "novelty(__builtins__) == 1.0",
+    ],
+)
+def test_a_condition_cannot_reach_python(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        compile_expression(text, CHANNELS)
+
+
+def test_the_attributes_of_an_object_that_is_anything_cannot_be_reached() -> None:
+    expression = compile_expression("anything.__class__ == anything.real", CHANNELS)
+    for value in (1, "text", [1], {"a": 1}):
+        with pytest.raises(RunError, match="cannot be evaluated"):
+            expression({"anything": value})
 
 
 def test_all_names_are_read_however_many_there_are() -> None:
@@ -142,3 +168,41 @@ def test_all_names_are_read_however_many_there_are() -> None:
 
 def test_a_name_bound_inside_a_condition_is_not_read_from_the_state() -> None:
     assert compile_expression("passages.exists(style, style.score > 0.5)", CHANNELS).reads == {"passages"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("x", 0.5), ("n", 3.0), ("x + novelty(passages)", 1.5), ("stable(passages) ? 1 : n + 1", 4.0), ("x / 0.0", float("inf"))],
+)
+def test_a_number_is_a_float_whatever_it_was_in_cel(text: str, value: float) -> None:
+    found = compile_expression(text, CHANNELS, "number")({"x": 0.5, "n": 3, "passages": FOUND})
+    assert found == value
+    assert type(found) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x > 0.5", "should be a number, but is bool"),
+        ("style", "should be a number, but is string"),
+        ("anything", "should be a number, but is dyn"),
+        ("n + x", "found no matching overload for '+' applied to '(int, double)'"),
+    ],
+)
+def test_what_is_no_number_is_refused_where_one_is_needed(text: str, said: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression(text, CHANNELS, "number")
+    assert caught.value.faults[0].message == said
+
+
+def test_a_number_that_is_none_is_an_error_of_the_run() -> None:
+    with pytest.raises(RunError, match=r"'x / x' cannot be evaluated: nan"):
+        compile_expression("x / x", CHANNELS, "number")({"x": 0.0})
+
+
+def test_the_functions_that_errors_propose_are_those_of_cel() -> None:
+    for form in FORMS.values():
+        text = form.replace("value.field", "gate.retrieve").replace("list.", "passages.").replace("item, condition", "p, true")
+        text = text.replace("item, value", "p, 1").replace("(value)", "(style)").replace("text.", "style.")
+        text = re.sub("part|pattern", "style", text).replace("(text)", "(style)")
+        compile_expression(f"type({text}) == type({text})", CHANNELS)
