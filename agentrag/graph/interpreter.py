@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
@@ -124,9 +124,7 @@ def _attempt(event: AttemptFailed) -> dict[str, Any]:
 
 
 def _rest(event: Any) -> dict[str, Any]:
-    body = asdict(event)
-    del body["step"]
-    return body
+    return {name: getattr(event, name) for name in event.__slots__ if name != "step"}
 
 
 _NOTED: Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {

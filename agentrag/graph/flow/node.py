@@ -54,6 +54,8 @@ class RunNode:
     async def _attempts(self, state: State, frame: Frame, where: str) -> State:
         """Attempt until one ends well. That one failed before is on record, so a resumed run does not wait for it again."""
         deps, node = frame.deps, self.node
+        if not node.retry:
+            return await self._once(state, frame, where)
         for attempt in range(1, node.retry + 1):
             place = _attempt(where, attempt)
             failed = deps.journal.settled(deps.run, place)
