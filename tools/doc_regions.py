@@ -95,6 +95,25 @@ def channels() -> str:
     return _table(("channel", "type", "most items", "meaning"), rows)
 
 
+def measures() -> str:
+    """The built-in measures."""
+    from agentrag.graph.measures import measure
+    from agentrag.graph.signatures import accepted_text
+
+    rows = [
+        (f"`{name}(channel)`", accepted_text(measure[name].takes), f"`{measure[name].result.__name__}`", measure[name].about)
+        for name in measure.names()
+    ]
+    return _table(("measure", "of", "gives", "meaning"), rows)
+
+
+def joins() -> str:
+    """The built-in joins."""
+    from agentrag.graph.joins import join
+
+    return _table(("join", "what it makes of the branches' values"), [(f"`{name}`", join[name].about) for name in join.names()])
+
+
 def graphs() -> str:
     """The shipped graphs."""
     from agentrag.core.resources import shipped_graphs
@@ -145,7 +164,21 @@ def example() -> str:
 
 REGIONS: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (bindings, channels, commands, errors, example, graphs, models, nodes, prompts, settings, squad)
+    for function in (
+        bindings,
+        channels,
+        commands,
+        errors,
+        example,
+        graphs,
+        joins,
+        measures,
+        models,
+        nodes,
+        prompts,
+        settings,
+        squad,
+    )
 }
 
 

@@ -62,6 +62,10 @@ class Registry(dict[str, T]):
     def _load_plugins(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        for plugin in entry_points(group=f"agentrag.{self.kind}s"):
-            plugin.load()
+        self._loaded = True  # before they load, for loading looks names up
+        try:
+            for plugin in entry_points(group=f"agentrag.{self.kind}s"):
+                plugin.load()
+        except BaseException:
+            self._loaded = False  # a plugin that cannot be imported stays an error at every look-up
+            raise

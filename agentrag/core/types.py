@@ -40,6 +40,11 @@ class Passage:
     record: str = ""
     metadata: Metadata = field(default_factory=dict)
 
+    @property
+    def slice(self) -> tuple[str, str, int, int]:
+        """Which characters of which passage it is: slices of one passage, such as evidence, are not the same."""
+        return self.collection, self.id, self.start, self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:

@@ -18,7 +18,7 @@ _ENFORCED = (str, Message, Passage, *_SCALARS)
 
 
 def merge(channel: Channel, old: Any, new: Any) -> Any:
-    """The value of a channel after a write. For "append_new", passages are the same when collection and id are.
+    """The value of a channel after a write. For "append_new", passages are the same when they are the same slice.
 
     >>> merge(Channel(list[str], merge="append_new", max=3), ["a", "b"], ["b", "c", "d"])
     ['a', 'b', 'c']
@@ -29,12 +29,12 @@ def merge(channel: Channel, old: Any, new: Any) -> Any:
 
 
 def without_repeats(items: Iterable[Any]) -> list[Any]:
-    """The items in their order, of equal ones the first. Passages are equal when collection and id are."""
+    """The items in their order, of equal ones the first. Passages are equal when they are the same slice of a document."""
     kept: list[Any] = []
     seen: set[Any] = set()
     odd: list[Any] = []  # what has no hash
     for item in items:
-        key = (item.collection, item.id) if isinstance(item, Passage) else item
+        key = item.slice if isinstance(item, Passage) else item
         try:
             known = key in seen
             seen.add(key)

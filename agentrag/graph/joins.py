@@ -113,7 +113,7 @@ def rrf(values: Sequence[list[Passage]]) -> list[Passage]:
 def concat(values: Sequence[str | list[Any]]) -> Any:
     """All items of the lists without repeats, or the texts with a blank line between two; empty texts are left out.
 
-    A passage is known by collection and id, any other item by all that it holds.
+    A passage is known by the slice of its source that it is, any other item by all that it holds.
     """
     if isinstance(values[0], str):
         return "\n\n".join(text for text in values if isinstance(text, str) and text.strip())

@@ -98,7 +98,7 @@ measure = Measures("measure")
 def stable(current: Any, previous: Sequence[Any]) -> bool:
     """True when the value is the same as at the end of the round before; false in round 1.
 
-    Texts are the same but for case, punctuation and blanks; passages by collection and id, in any order.
+    Texts are the same but for case, punctuation and blanks; passages where they are the same slice, in any order.
     """
     return bool(previous) and _as_set(current) == _as_set(previous[-1])
 

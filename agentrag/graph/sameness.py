@@ -1,4 +1,4 @@
-"""When two values of a channel count as the same: texts but for case and punctuation, passages by collection and id."""
+"""When two values of a channel count as the same: texts but for case and punctuation, passages by what they are a slice of."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def key(value: Any, text: Callable[[str], str] = normal) -> Hashable:
     if isinstance(value, str):
         return text(value)
     if isinstance(value, Passage):
-        return (value.collection, value.id)
+        return value.slice
     if isinstance(value, (list, tuple)):
         return tuple(key(item, text) for item in value)
     if isinstance(value, Mapping):

@@ -159,7 +159,8 @@ class _Checker:
             return
         kind = self.channels[channel].type
         if kind is not Any and not found.accepts(kind):
-            yield Finding(path, f"'{name}' cannot join channel '{channel}', which is {type_text(kind)}")
+            told = f"'{name}' cannot join channel '{channel}', which is {type_text(kind)}; it joins {found.accepted}"
+            yield Finding(path, told)
 
     def each(self, step: Each, path: Path) -> Iterator[Finding]:
         each = step.each

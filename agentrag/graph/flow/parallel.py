@@ -65,5 +65,5 @@ class Fork:
             return values[0]
         try:
             return bounded(self.channels[name], self.joins[name].merge(values))
-        except Exception as error:
-            raise RunError(f"Step {place}: channel '{name}' cannot be joined: {type(error).__name__}: {error}") from error
+        except RunError as error:
+            raise RunError(f"Step {place}: channel '{name}': {error}") from error
