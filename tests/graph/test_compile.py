@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def graph(text: str = SEARCH) -> GraphSpec:
 
 
 def deps(**given: Any) -> Deps:
-    return fake_deps(**{"collection": passages("cat", "dog"), **given})
+    return replace(fake_deps(**{"collection": passages("cat", "dog"), **given}), run="run-1")
 
 
 async def streamed(spec: GraphSpec, inputs: dict[str, Any], back_ends: Deps) -> list[Event]:

@@ -1,59 +1,50 @@
-"""The boundary to LangGraph: every run is one run of a compiled LangGraph graph with one node.
-
-The only module that imports langgraph. docs/decisions/0001-langgraph-boundary.md says why it looks as it does.
-"""
+"""A graph as one LangGraph node that holds the whole flow."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from agentrag.core.deps import Deps
-from agentrag.core.errors import RunError
-from agentrag.core.events import Event
-from agentrag.graph.inputs import checked_inputs
-from agentrag.graph.flow.program import Program
-from agentrag.graph.interpreter import execute
-from agentrag.graph.spec import GraphSpec
-
-# Before langgraph is imported: traces go to LangSmith only where the user asked for it, and checkpoints hold no other
-# types than those of the state schema.
-os.environ.setdefault("LANGSMITH_TRACING", "false")
-os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
-
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict
+
+from agentrag.core.deps import Deps
+from agentrag.core.events import Event
+from agentrag.graph.compile.checkpoints import Saver, allowing
+from agentrag.graph.compile.task import given, run_id, with_answers
+from agentrag.graph.flow.program import Program
+from agentrag.graph.inputs import checked_inputs
+from agentrag.graph.interpreter import execute
+from agentrag.graph.spec import GraphSpec
 
 Compiled = CompiledStateGraph[Any, Deps, Any, Any]
 NODE = "flow"
 """Name of the one node."""
 
 
-def compile_graph(spec: GraphSpec, checkpointer: BaseCheckpointSaver[Any] | None = None) -> Compiled:
+def compile_graph(spec: GraphSpec, checkpointer: Saver | None = None) -> Compiled:
     """Make a LangGraph graph of a checked graph. Its input and output are the graph's.
 
     Pass back ends as `context=deps`. `ainvoke` and `invoke` return the outputs (`invoke` needs a thread without a running
-    event loop); `astream(..., stream_mode="custom", version="v2")` yields the events of `agentrag.core.events`.
+    event loop); `astream(..., stream_mode="custom", version="v2")` yields the events of `agentrag.core.events`. In a thread
+    a question to a person is an interrupt; see `agentrag.graph.compile.task.with_answers`.
     Cost: about 0.5 ms CPU per run.
     """
     program = Program.of(spec)
     kinds = {name: program.channels[name].type for name in (*spec.inputs, *spec.outputs)}
-    given = TypedDict("Inputs", {name: kinds[name] for name in spec.inputs}, total=False)  # type: ignore[misc]  # names are data
+    taken = TypedDict("Inputs", {name: kinds[name] for name in spec.inputs}, total=False)  # type: ignore[misc]  # names are data
     result = TypedDict("Outputs", {name: kinds[name] for name in spec.outputs}, total=False)  # type: ignore[misc]
     state = TypedDict("State", kinds, total=False)  # type: ignore[misc]
-    builder = StateGraph(state, context_schema=Deps, input_schema=given, output_schema=result)
-    builder.add_node(NODE, Flow(program), input_schema=given)
+    builder = StateGraph(state, context_schema=Deps, input_schema=taken, output_schema=result)
+    builder.add_node(NODE, Flow(program), input_schema=taken)
     builder.add_edge(START, NODE)
     builder.add_edge(NODE, END)
-    return cast("Compiled", builder.compile(checkpointer, name=spec.name))
+    return cast("Compiled", builder.compile(allowing(checkpointer, kinds.values()), name=spec.name))
 
 
 @dataclass(frozen=True)
@@ -72,16 +63,9 @@ class Flow(Runnable[Mapping[str, Any], dict[str, Any]]):
         Raises:
             RunError: No deps were passed, or the run failed.
         """
-        runtime = get_runtime(Deps)
-        deps, write = runtime.context, runtime.stream_writer
-        if not isinstance(deps, Deps):
-            raise RunError("No back ends were given. Pass context=deps; agentrag.open_deps makes them.")
-
-        def listen(event: Event) -> None:
-            write(event)
-            deps.listen(event)
-
-        return await execute(self.program, input, replace(deps, listen=listen), through=(GraphBubbleUp,))
+        deps, info = given()
+        deps = replace(deps, run=deps.run or run_id(info))
+        return await with_answers(lambda: execute(self.program, input, deps, through=(GraphBubbleUp,)), deps, info)
 
 
 async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, Any], deps: Deps) -> AsyncGenerator[Event, None]:
@@ -91,14 +75,14 @@ async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, A
         InputError: An input is missing, unknown or of the wrong type.
         RunError: The run failed.
     """
-    given = checked_inputs(spec, inputs)  # here too: LangGraph drops names that it does not know
+    wanted = checked_inputs(spec, inputs)  # here too: LangGraph drops names that it does not know
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def listen(event: Event) -> None:
         queue.put_nowait(event)
         deps.listen(event)
 
-    run = asyncio.create_task(compiled.ainvoke(given, context=replace(deps, listen=listen)))
+    run = asyncio.create_task(compiled.ainvoke(wanted, context=replace(deps, listen=listen)))
     run.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while (event := await queue.get()) is not None:

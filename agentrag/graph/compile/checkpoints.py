@@ -1,0 +1,42 @@
+"""What LangGraph's checkpoints may hold: the types of the state, whatever the checkpointer allows otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from copy import copy
+from typing import Any, get_args, get_type_hints
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+Saver = BaseCheckpointSaver[Any]
+
+
+def allowing(checkpointer: Saver | None, kinds: Iterable[Any]) -> Saver | None:
+    """The checkpointer, able to read back values of these types and, but for LangGraph's own, of no others.
+
+    LangGraph sees to that where LANGGRAPH_STRICT_MSGPACK was set before it was imported. Where it was imported first, its
+    serializer would build whatever a checkpoint names, and log a warning about every type.
+    """
+    serde = getattr(checkpointer, "serde", None)
+    if checkpointer is None or not isinstance(serde, JsonPlusSerializer) or not _allows_all(serde):
+        return checkpointer
+    strict = copy(checkpointer)
+    names = sorted({name for kind in kinds for name in _classes(kind, set())})
+    strict.serde = JsonPlusSerializer(pickle_fallback=serde.pickle_fallback, allowed_msgpack_modules=names)
+    return strict
+
+
+def _allows_all(serde: JsonPlusSerializer) -> bool:
+    return serde.with_msgpack_allowlist([("agentrag", "any other name")]) is serde
+
+
+def _classes(kind: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
+    """The classes in a type, those of fields included, as (module, name)."""
+    for inner in get_args(kind):
+        yield from _classes(inner, seen)
+    if isinstance(kind, type) and kind.__module__ != "builtins" and kind not in seen:
+        seen.add(kind)
+        yield kind.__module__, kind.__name__
+        for inner in get_type_hints(kind).values():
+            yield from _classes(inner, seen)
