@@ -2,28 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agentrag.core.calls import OutwardCall
-from agentrag.core.ports import Codec, Recorded
+from agentrag.core.errors import InDoubtError, StoreError, unknown
+from agentrag.core.ports import Codec, Recorded, RunRecord, RunStatus
+from agentrag.journal.recall import Kept, Place, Recall, covers, place_of
 
 T = TypeVar("T")
 
 
+@dataclass
+class _Run:
+    """What is kept of a run. `calls` are those that have an answer; `recall` knows those from before the latest `begin`."""
+
+    record: RunRecord
+    recall: Recall = field(default_factory=Recall)
+    calls: list[Kept] = field(default_factory=list)
+    settled: dict[str, str] = field(default_factory=dict)
+    intents: set[Place] = field(default_factory=set)
+
+
 class MemoryJournal:
-    """Makes every call and keeps, in `calls`, which calls were made, in order of completion."""
+    """Makes every call, but for those that a run begun again, or forked, has an answer for.
+
+    Attributes:
+        calls: The calls that were made, in order of completion.
+        notes: (run, step, kind, body) of every note, in order.
+        ended: How runs ended, by their ids.
+    """
 
     def __init__(self) -> None:
         self.calls: list[OutwardCall] = []
+        self.notes: list[tuple[str, str, str, dict[str, Any]]] = []
+        self.ended: dict[str, RunStatus] = {}
+        self._runs: dict[str, _Run] = {}
+        self._answers: list[tuple[Any, float]] = []
+
+    def begin(self, record: RunRecord) -> None:
+        """Begin a run, or go on with it; see `agentrag.core.ports.Journal`."""
+        run = self._runs.get(record.run) or _Run(record)
+        record = run.record
+        run.recall = Recall(run.calls, self._parents(record.parent, record.cut) if record.parent else ())
+        self.ended.pop(record.run, None)
+        self._runs[record.run] = run
+
+    def end(self, run: str, status: RunStatus, outputs: bytes | None = None, error: str = "") -> None:
+        """Say how a run ended; see `agentrag.core.ports.Journal`."""
+        self.ended[run] = status
 
     async def call(self, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> Recorded[T]:
-        """Do `work`; see `agentrag.core.ports.Journal`."""
+        """Answer from before the latest `begin`, or do `work`; see `agentrag.core.ports.Journal`.
+
+        Raises:
+            InDoubtError: A write was begun before and its result is not known.
+        """
+        run = self._run(call.run)
+        number = run.recall.same(call)
+        if number is None and (number := run.recall.inherited(call)) is not None:
+            run.recall.add(call, number)
+            run.calls.append(_kept(call, number))
+        if number is not None:
+            value, seconds = self._answers[number]
+            return Recorded(value, seconds, reused=True)
+        if call.effect == "write" and (result := _intend(run, call)) is not None:
+            value = codec.validate_json(result)
+            self._keep(run, call, value, 0.0)
+            return Recorded(value, 0.0, reused=True)
         begun = perf_counter()
         value = await work()
+        seconds = perf_counter() - begun
         self.calls.append(call)
-        return Recorded(value, perf_counter() - begun, reused=False)
+        self._keep(run, call, value, seconds)
+        return Recorded(value, seconds, reused=False)
+
+    def settled(self, run: str, step: str) -> Any:
+        """What was decided at a step; see `agentrag.core.ports.Journal`."""
+        return json.loads(self._run(run).settled.get(step, "null"))
+
+    def settle(self, run: str, step: str, value: Any) -> None:
+        """Keep a decision; see `agentrag.core.ports.Journal`."""
+        self._run(run).settled.setdefault(step, json.dumps(value))
+
+    def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Keep something for people to read; see `agentrag.core.ports.Journal`."""
+        self.notes.append((run, step, kind, dict(body)))
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _run(self, run: str) -> _Run:
+        return self._runs.setdefault(run, _Run(RunRecord(run, "")))
+
+    def _keep(self, run: _Run, call: OutwardCall, value: Any, seconds: float) -> None:
+        run.intents.discard(place_of(call))
+        run.calls.append(_kept(call, len(self._answers)))
+        self._answers.append((value, seconds))
+
+    def _parents(self, parent: str, cut: str | None) -> list[Kept]:
+        if parent not in self._runs:
+            raise StoreError(unknown("run", parent, self._runs))
+        calls = self._runs[parent].calls
+        if cut is None:
+            return calls
+        at = next((index for index, kept in enumerate(calls) if covers(cut, kept.step)), None)
+        if at is None:
+            raise StoreError(unknown("step", cut, {kept.step for kept in calls}))
+        return calls[:at] + [kept for kept in calls[at:] if kept.effect == "write"]
+
+
+def _kept(call: OutwardCall, number: int) -> Kept:
+    return Kept(call.step, call.key, call.nth, call.effect, call.deterministic, number)
+
+
+def _intend(run: _Run, call: OutwardCall) -> bytes | None:
+    """Remember that a write begins; the JSON of its result where a person settled that instead."""
+    name = call.idempotency_key
+    if place_of(call) in run.intents:
+        decided = json.loads(run.settled.get(name, "null"))
+        if isinstance(decided, dict) and "result" in decided:
+            return json.dumps(decided["result"]).encode()
+        run.settled.pop(name, None)
+        if decided != {"redo": True}:
+            raise InDoubtError(call.run, call.step, call.target, name)
+    run.intents.add(place_of(call))
+    return None

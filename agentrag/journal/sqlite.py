@@ -7,36 +7,31 @@ after the journal.
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from time import perf_counter
-from typing import TypeVar
+from time import perf_counter, time
+from typing import Any, TypeVar
 
 from agentrag.core.calls import OutwardCall
-from agentrag.core.errors import StoreError
-from agentrag.core.ports import Codec, Recorded
+from agentrag.core.errors import InDoubtError, StoreError
+from agentrag.core.ports import Codec, Recorded, RunRecord, RunStatus
+from agentrag.journal.open_run import Flight, OpenRun
+from agentrag.journal.recall import place_of
+from agentrag.journal.records import Answer, Records, to_json
 
 T = TypeVar("T")
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-    run TEXT NOT NULL, step TEXT NOT NULL, ordinal INTEGER NOT NULL,
-    kind TEXT NOT NULL, target TEXT NOT NULL, key TEXT NOT NULL, deterministic INTEGER NOT NULL,
-    request TEXT NOT NULL, response BLOB NOT NULL, seconds REAL NOT NULL, at TEXT NOT NULL,
-    reused INTEGER NOT NULL,
-    PRIMARY KEY (run, step, ordinal)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key) WHERE deterministic AND NOT reused;
-"""
+_NOTES_AT_ONCE = 200
 
 
 class SqliteJournal:
-    """Records calls in `path`.
+    """Records runs in `path`; several processes may use one file.
+
+    A run may also make calls without `begin`: it is then begun by its first call, and counts as finished when the journal
+    is closed.
 
     Args:
-        path: The file; made with its folders where it is not there.
+        path: The file; made with its folders where it is not there. One of version 0.1 is brought to today's format.
         reuse: Answer a deterministic call (search, embedding, temperature 0) from an equal one of any earlier run in
             this file. Such a file is a cassette: a second run costs nothing and says the same.
 
@@ -46,52 +41,143 @@ class SqliteJournal:
 
     def __init__(self, path: Path, *, reuse: bool = False) -> None:
         self.path, self.reuse = path, reuse
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600, exist_ok=True)
-            # one connection, used from the event loop's thread; `asyncio.to_thread` users may pass it on
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"Journal {path} cannot be used: {error}") from error
+        self._records = Records(path)
+        self._runs: dict[str, OpenRun] = {}
+        self._closed = False
+
+    def begin(self, record: RunRecord) -> None:
+        """Begin a run, or go on with it; see `agentrag.core.ports.Journal`."""
+        if known := self._runs.pop(record.run, None):
+            self._records.write_notes(known)
+        self._runs[record.run] = self._records.begin(record)
+
+    def end(self, run: str, status: RunStatus, outputs: bytes | None = None, error: str = "") -> None:
+        """Say how a run ended; see `agentrag.core.ports.Journal`."""
+        self._records.end(self._open(run), status, outputs, error)
+        del self._runs[run]
 
     async def call(self, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> Recorded[T]:
         """Answer from the record or do `work`; see `agentrag.core.ports.Journal`.
 
-        Cost: one commit, about 50 microseconds.
+        Two equal deterministic calls of a run that are in flight at once are made once: the second one waits for the first,
+        and fails with it. Cost: one commit, about 100 microseconds.
 
         Raises:
+            InDoubtError: A write was begun before and its result is not known.
             StoreError: The journal cannot be read or written.
         """
-        if self.reuse and call.deterministic and (found := self._find(call.key)):
-            response, seconds = found
-            self._record(call, response, seconds, reused=True)
-            return Recorded(codec.validate_json(response), seconds, reused=True)
-        begun = perf_counter()
-        value = await work()
-        seconds = perf_counter() - begun
-        self._record(call, codec.dump_json(value), seconds, reused=False)
-        return Recorded(value, seconds, reused=False)
+        run = self._open(call.run, call.tenant)
+        while (answer := self._answer(run, call)) is None:
+            flight = run.flights.get(call.key) if call.deterministic else None
+            if flight is None:
+                return await self._make(run, call, work, codec)
+            await flight.landed.wait()
+            if flight.failure is not None:
+                raise flight.failure
+        _, body, seconds = answer
+        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True)
+
+    def settled(self, run: str, step: str) -> Any:
+        """What was decided at a step; see `agentrag.core.ports.Journal`."""
+        known = self._runs.get(run)
+        value = known.settled.get(step) if known else self._records.settled(run, step)
+        return None if value is None else json.loads(value)
+
+    def settle(self, run: str, step: str, value: Any) -> None:
+        """Keep a decision; see `agentrag.core.ports.Journal`."""
+        self._records.settle(self._open(run), step, to_json(value))
+
+    def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Keep something for people to read; see `agentrag.core.ports.Journal`. Cost: about 5 microseconds."""
+        known = self._open(run)
+        known.notes.append((known.number, known.next_seq(), step, kind, to_json(body), time()))
+        if len(known.notes) >= _NOTES_AT_ONCE:
+            self._records.write_notes(known)
 
     def close(self) -> None:
-        """Close the file. Calling it twice is allowed."""
-        self._database.close()
-
-    def _find(self, key: str) -> tuple[bytes, float] | None:
-        query = "SELECT response, seconds FROM calls WHERE key = ? AND deterministic AND NOT reused LIMIT 1"
+        """Write what waits and close the file. Calling it twice is allowed."""
+        if self._closed:
+            return
+        self._closed = True
         try:
-            row: tuple[bytes, float] | None = self._database.execute(query, (key,)).fetchone()
-        except sqlite3.Error as error:
-            raise StoreError(f"Journal {self.path} cannot be read: {error}") from error
-        return row
+            for run in self._runs.values():
+                if run.loose:
+                    self._records.end(run, "finished", None, "")
+                else:
+                    self._records.write_notes(run)
+        finally:
+            self._runs.clear()
+            self._records.close()
 
-    def _record(self, call: OutwardCall, response: bytes, seconds: float, *, reused: bool) -> None:
-        request = json.dumps(call.request, ensure_ascii=False, sort_keys=True)
-        place = (call.run, call.step, call.ordinal, call.kind, call.target, call.key, call.deterministic)
-        row = (*place, request, b"" if reused else response, seconds, datetime.now(UTC).isoformat(), reused)
+    def _open(self, run: str, tenant: str = "") -> OpenRun:
+        known = self._runs.get(run)
+        if known is None:
+            known = self._runs[run] = self._records.begin(RunRecord(run, "", tenant=tenant), asked=False)
+        return known
+
+    def _answer(self, run: OpenRun, call: OutwardCall) -> Answer | None:
+        """What is recorded for a call; None where it must be made."""
+        number = run.recall.same(call)
+        if number is not None:
+            return self._records.answer(number, call.key)
+        number = run.recall.equal(call)
+        if number is None:
+            number = run.recall.inherited(call)
+        if number is None and self.reuse and call.deterministic:
+            number = self._records.find(call.key)
+        return None if number is None else self._records.reuse(run, call, number)
+
+    async def _make(self, run: OpenRun, call: OutwardCall, work: Callable[[], Awaitable[T]], codec: Codec[T]) -> Recorded[T]:
+        if call.effect == "write" and (result := self._intend(run, call)) is not None:
+            return self._settled_result(run, call, codec, result)
+        with Flight(run.flights, call.key) if call.deterministic else nullcontext():
+            begun = perf_counter()
+            value = await work()
+            seconds = perf_counter() - begun
+            self._records.keep(run, call, codec.dump_json(value), seconds)
+        if call.effect == "write":
+            run.intents.pop(place_of(call), None)
+        return Recorded(value, seconds, reused=False)
+
+    def _intend(self, run: OpenRun, call: OutwardCall) -> bytes | None:
+        """Record that a write begins; the JSON of its result where a person settled that instead."""
+        name = run.intents.get(place_of(call))
+        if name is None and not run.doubts.get(call.key):
+            self._records.intend(run, call, call.idempotency_key)
+            return None
+        if name is None:
+            # the run that this one was forked from may have made this write
+            name = run.doubts[call.key].pop(0)
+            self._records.intend(run, call, name)
+        decided = json.loads(run.settled.get(name, "null"))
+        if isinstance(decided, dict) and "result" in decided:
+            return to_json(decided["result"]).encode()
+        self._records.use_up(run, name)
+        if decided != {"redo": True}:
+            raise InDoubtError(call.run, call.step, call.target, name)
+        return None
+
+    def _settled_result(self, run: OpenRun, call: OutwardCall, codec: Codec[T], body: bytes) -> Recorded[T]:
+        place = place_of(call)
         try:
-            self._database.execute(f"INSERT INTO calls VALUES ({', '.join('?' * 12)})", row)
-        except sqlite3.Error as error:
-            raise StoreError(f"Journal {self.path} cannot be written: {error}") from error
+            value = codec.validate_json(body)
+        except (ValueError, TypeError, KeyError) as error:
+            # else nobody could ever say anything better
+            self._records.use_up(run, run.intents[place])
+            raise InDoubtError(call.run, call.step, call.target, run.intents[place]) from error
+        self._records.keep(run, call, body, 0.0, reused=True)
+        del run.intents[place]
+        return Recorded(value, 0.0, reused=True)
+
+
+def decoded(path: Path, call: OutwardCall, codec: Codec[T], body: bytes) -> T:
+    """A recorded answer as the value that the call gave.
+
+    Raises:
+        StoreError: It is damaged, or another version of the caller wrote it.
+    """
+    try:
+        return codec.validate_json(body)
+    except (ValueError, TypeError, KeyError) as error:
+        what = f"its answer to the {call.kind} call of step {call.step} in run {call.run} is not what such a call gives"
+        raise StoreError(f"Journal {path} cannot be read: {what}") from error

@@ -1,0 +1,217 @@
+"""What is written to a journal's file and read from it. Every method is one transaction; none awaits anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from time import perf_counter, time
+from typing import Any, cast
+
+from agentrag.core.calls import OutwardCall
+from agentrag.core.ports import RunRecord, RunStatus
+from agentrag.journal.lookup import kept_of, known_run, latest_seq, number_of
+from agentrag.journal.open_run import OpenRun
+from agentrag.journal.recall import Place, Recall, place_of
+from agentrag.journal.schema import faults, journal_error, open_to_write
+
+Answer = tuple[int, bytes, float]
+"""Number, body as JSON, and the seconds that it took."""
+
+to_json: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_CALL = f"INSERT INTO calls VALUES ({', '.join('?' * 13)})"
+_ANSWER = "INSERT INTO answers (key, deterministic, seconds, request, body) VALUES (?, ?, ?, ?, ?)"
+_NOTE = "INSERT INTO notes VALUES (?, ?, ?, ?, ?, ?)"
+_RUN = """INSERT INTO runs (run, graph, ref, tenant, status, parent, cut, inputs, parts, sources, options, started)
+          VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class Records:
+    """The connection to a journal's file.
+
+    Raises:
+        StoreError: From every method: SQLite failed; the cause is chained.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database = open_to_write(path)
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Close the file. Calling it twice is allowed."""
+        with self._lock:
+            self._database.close()
+
+    def begin(self, record: RunRecord, *, asked: bool = True) -> OpenRun:
+        """Enter a new run, or take up a known one; `asked` where it is begun, and not only added to.
+
+        Raises:
+            StoreError: Its parent, or the step at which that is cut, is unknown.
+        """
+        with self._writing() as database:
+            known = database.execute("SELECT id, parent, cut FROM runs WHERE run = ?", (record.run,)).fetchone()
+            if known is None:
+                parent = known_run(database, record.parent) if record.parent else None
+                number = self._enter(record)
+                recall = Recall((), kept_of(database, parent, record.cut))
+                return OpenRun(number, recall, doubts=self._doubts(parent), loose=not asked)
+            number, parent_name, cut = known
+            if asked:
+                database.execute("UPDATE runs SET status = 'running', ended = NULL, error = '' WHERE id = ?", (number,))
+            # the parent of a known run may be pruned: what it had not given yet is then paid for
+            parent = number_of(database, parent_name)
+            return self._taken_up(number, parent, cut)
+
+    def end(self, run: OpenRun, status: RunStatus, outputs: bytes | None, error: str) -> None:
+        """Say how a run ended, and write its notes."""
+        update = "UPDATE runs SET status = ?, ended = ?, seconds = seconds + ?, outputs = ?, error = ? WHERE id = ?"
+        with self._writing() as database:
+            self._write_notes(run)
+            database.execute(update, (status, time(), perf_counter() - run.begun, outputs, error, run.number))
+        run.notes.clear()
+
+    def keep(self, run: OpenRun, call: OutwardCall, body: bytes, seconds: float, *, reused: bool = False) -> None:
+        """Write a new answer and the call that got it; a write is no longer in doubt."""
+        with self._writing() as database:
+            row = (call.key, call.deterministic, seconds, call.request_json, body)
+            answer = cast("int", database.execute(_ANSWER, row).lastrowid)
+            self._write_call(run, call, answer, reused=reused)
+            if call.effect == "write":
+                delete = "DELETE FROM intents WHERE run = ? AND step = ? AND key = ? AND nth = ?"
+                database.execute(delete, (run.number, *place_of(call)))
+            self._write_notes(run)
+        run.notes.clear()
+        run.recall.add(call, answer)
+
+    def reuse(self, run: OpenRun, call: OutwardCall, number: int) -> Answer | None:
+        """Write that a call was given an earlier answer; None where that is no longer there."""
+        with self._writing():
+            answer = self.answer(number, call.key)
+            if answer is None:
+                return None
+            self._write_call(run, call, number, reused=True)
+            self._write_notes(run)
+        run.notes.clear()
+        run.recall.add(call, number)
+        return answer
+
+    def answer(self, number: int, key: bytes) -> Answer | None:
+        """An answer by its number; None where it was pruned."""
+        row = self._row("SELECT id, body, seconds FROM answers WHERE id = ? AND key = ?", (number, key))
+        return cast("Answer | None", row)
+
+    def find(self, key: bytes) -> int | None:
+        """Number of the first answer that any run got to an equal deterministic call."""
+        row = self._row("SELECT id FROM answers WHERE key = ? AND deterministic ORDER BY id LIMIT 1", (key,))
+        return row[0] if row else None
+
+    def intend(self, run: OpenRun, call: OutwardCall, idempotency_key: str) -> None:
+        """Write that a write is about to begin."""
+        place = place_of(call)
+        row = (run.number, *place, idempotency_key, call.target, call.request_json, time())
+        with self._writing() as database:
+            database.execute(f"INSERT INTO intents VALUES ({', '.join('?' * 8)})", row)
+        run.intents[place] = idempotency_key
+
+    def settled(self, run: str, step: str) -> str | None:
+        """What was decided at a step, as JSON."""
+        query = "SELECT value FROM settled JOIN runs ON runs.id = settled.run WHERE runs.run = ? AND step = ?"
+        row = self._row(query, (run, step))
+        return row[0] if row else None
+
+    def settle(self, run: OpenRun, step: str, value: str) -> None:
+        """Write a decision; the first one stays."""
+        with self._writing() as database:
+            database.execute("INSERT OR IGNORE INTO settled VALUES (?, ?, ?)", (run.number, step, value))
+            select = "SELECT value FROM settled WHERE run = ? AND step = ?"
+            (run.settled[step],) = database.execute(select, (run.number, step)).fetchone()
+            self._write_notes(run)
+        run.notes.clear()
+
+    def use_up(self, run: OpenRun, step: str) -> None:
+        """Take back what was settled, if anything: leave to make a write again is for one time, and errors can be mended."""
+        if step not in run.settled:
+            return
+        with self._writing() as database:
+            database.execute("DELETE FROM settled WHERE run = ? AND step = ?", (run.number, step))
+        del run.settled[step]
+
+    def write_notes(self, run: OpenRun) -> None:
+        """Write the notes that wait."""
+        if not run.notes:
+            return
+        with self._writing():
+            self._write_notes(run)
+        run.notes.clear()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        database = self._database
+        with self._lock:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                yield database
+                database.execute("COMMIT")
+            except BaseException as error:
+                # SQLite itself rolls back on a full disk
+                with faults(self.path, "written"):
+                    if database.in_transaction:
+                        database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise journal_error(self.path, "written", error) from error
+                raise
+
+    def _row(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with self._lock, faults(self.path, "read"):
+            row: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+        return row
+
+    def _write_call(self, run: OpenRun, call: OutwardCall, answer: int, *, reused: bool) -> None:
+        place = (run.number, call.step, call.key, call.nth, run.next_seq(), call.ordinal)
+        row = (*place, call.kind, call.target, call.deterministic, call.effect, answer, time(), reused)
+        self._database.execute(_CALL, row)
+
+    def _write_notes(self, run: OpenRun) -> None:
+        if run.notes:
+            self._database.executemany(_NOTE, run.notes)
+
+    def _enter(self, record: RunRecord) -> int:
+        parts, sources = self._text(record.parts), self._text(record.sources)
+        named = (record.run, record.graph, record.ref, record.tenant, record.parent, record.cut)
+        row = (*named, to_json(dict(record.inputs)), parts, sources, to_json(dict(record.options)), time())
+        return cast("int", self._database.execute(_RUN, row).lastrowid)
+
+    def _text(self, texts: Mapping[str, str]) -> int:
+        body = json.dumps(dict(texts), sort_keys=True, ensure_ascii=False)
+        digest = hashlib.sha256(body.encode()).digest()
+        found = self._database.execute("SELECT id FROM texts WHERE hash = ?", (digest,)).fetchone()
+        if found:
+            return cast("int", found[0])
+        insert = "INSERT INTO texts (hash, body) VALUES (?, ?)"
+        return cast("int", self._database.execute(insert, (digest, body)).lastrowid)
+
+    def _taken_up(self, number: int, parent: int | None, cut: str | None) -> OpenRun:
+        database, of_run = self._database, (number,)
+        recall = Recall(kept_of(database, number), kept_of(database, parent, cut))
+        settled = dict(database.execute("SELECT step, value FROM settled WHERE run = ?", of_run))
+        intents: dict[Place, str] = {
+            (step, key, nth): name
+            for step, key, nth, name in database.execute(
+                "SELECT step, key, nth, idempotency_key FROM intents WHERE run = ?", of_run
+            )
+        }
+        doubts = self._doubts(parent, known={*settled, *intents.values()})
+        return OpenRun(number, recall, latest_seq(database, number), settled, intents, doubts)
+
+    def _doubts(self, run: int | None, known: Set[str] = frozenset()) -> dict[bytes, list[str]]:
+        doubts: dict[bytes, list[str]] = {}
+        query = "SELECT key, idempotency_key FROM intents WHERE run = ? ORDER BY at"
+        for key, name in self._database.execute(query, (run,)):
+            if name not in known:
+                doubts.setdefault(key, []).append(name)
+        return doubts

@@ -1,0 +1,148 @@
+"""A fork takes over what its parent was answered, and pays only from the first changed call on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentrag.core.calls import Effect
+from agentrag.core.errors import InDoubtError
+from agentrag.core.ports import RunRecord
+from agentrag.journal.retention import delete_runs
+from agentrag.journal.sqlite import SqliteJournal
+from tests.journal.conftest import Service, called
+
+
+async def parent_of(journal: SqliteJournal, service: Service, *steps: str, effect: Effect = "none") -> None:
+    """A finished run that made one sampled call, or one write, with the same request in every step."""
+    journal.begin(RunRecord("parent", "g"))
+    for step in steps:
+        await service.answer(called(run="parent", step=step, sampled=True, effect=effect), journal)
+    journal.end("parent", "finished")
+
+
+async def test_an_equal_call_at_another_step_takes_the_first_that_is_free(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, "flow.0:a", "flow.1:b", "flow.2:c")
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    steps = ["flow.1:b", "flow.5:x", "flow.6:y", "flow.7:z"]
+    given = [await service.recorded(called(run="fork", step=step, sampled=True), journal) for step in steps]
+    assert [answer.value for answer in given] == ["2 Why?", "1 Why?", "3 Why?", "4 Why?"]
+    assert [answer.reused for answer in given] == [True, True, True, False]
+    journal.close()
+
+
+async def test_a_deterministic_answer_of_the_parent_serves_any_number_of_calls(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    journal.begin(RunRecord("parent", "g"))
+    await service.answer(called(run="parent"), journal)
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    for step in ("flow.3:a", "flow.4:b", "flow.5:c"):
+        assert await service.answer(called(run="fork", step=step), journal) == "1 Why?"
+    journal.close()
+
+
+async def test_a_fork_that_is_resumed_takes_no_answer_twice(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, "flow.0:a", "flow.1:b")
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    assert await service.answer(called(run="fork", step="flow.7:x", sampled=True), journal) == "1 Why?"
+    journal.close()
+    journal = SqliteJournal(path)
+    journal.begin(RunRecord("fork", "g"))
+    steps = ["flow.7:x", "flow.8:y", "flow.9:z"]
+    answers = [await service.answer(called(run="fork", step=step, sampled=True), journal) for step in steps]
+    assert answers == ["1 Why?", "2 Why?", "3 Why?"]
+    journal.close()
+
+
+async def test_a_fork_of_a_fork_takes_what_that_was_given(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, "flow.0:a")
+    for run, parent in [("child", "parent"), ("grandchild", "child")]:
+        journal.begin(RunRecord(run, "g", parent=parent))
+        assert (await service.recorded(called(run=run, step="flow.0:a", sampled=True), journal)).reused
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("cut", "taken"),
+    [
+        ("flow.0:a", 0),
+        ("flow.1.repeat", 1),
+        ("flow.1.repeat#2", 2),
+        ("flow.1.repeat#2.0:b", 2),
+        ("flow.2.each", 3),
+        ("flow.2.each[1]", 4),
+        ("flow.3:d", 5),
+    ],
+)
+async def test_a_cut_leaves_out_what_was_made_at_the_step_or_later(path: Path, cut: str, taken: int) -> None:
+    steps = ["flow.0:a~2", "flow.1.repeat#1.0:b", "flow.1.repeat#2.0:b", "flow.2.each[0].0:c", "flow.2.each[1].0:c", "flow.3:d"]
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, *steps)
+    journal.begin(RunRecord("fork", "g", parent="parent", cut=cut))
+    given = [await service.recorded(called(run="fork", step=step, sampled=True), journal) for step in steps]
+    assert [answer.reused for answer in given] == [True] * taken + [False] * (6 - taken)
+    journal.close()
+
+
+async def test_a_cut_may_be_a_step_that_made_no_call(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    journal.begin(RunRecord("parent", "g"))
+    await service.answer(called(run="parent", step="flow.0:a", sampled=True), journal)
+    journal.note("parent", "flow.1:cite", "step", {"node": "cite"})
+    await service.answer(called(run="parent", step="flow.2:c", sampled=True), journal)
+    journal.begin(RunRecord("fork", "g", parent="parent", cut="flow.1:cite"))
+    given = [await service.recorded(called(run="fork", step=step, sampled=True), journal) for step in ("flow.0:a", "flow.2:c")]
+    assert [answer.reused for answer in given] == [True, False]
+    journal.close()
+
+
+@pytest.mark.parametrize("cut", [None, "flow.0:send"])
+async def test_a_write_of_the_parent_is_never_made_again(path: Path, cut: str | None) -> None:
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, "flow.0:send", effect="write")
+    journal.begin(RunRecord("fork", "g", parent="parent", cut=cut))
+    write = called(run="fork", step="flow.0:send", effect="write")
+    assert (await service.recorded(write, journal)).reused
+    assert not (await service.recorded(called("other", run="fork", step="flow.0:send", effect="write"), journal)).reused
+    assert service.asked == ["Why?", "other"]
+    journal.close()
+
+
+async def test_a_write_that_the_parent_may_have_made_is_in_doubt_for_the_fork_too(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service(failing=1)
+    begun = called(run="parent", step="flow.0:send", effect="write")
+    journal.begin(RunRecord("parent", "g"))
+    with pytest.raises(ConnectionError):
+        await service.answer(begun, journal)
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    write = called(run="fork", step="flow.0:send", effect="write")
+    for _ in range(2):
+        with pytest.raises(InDoubtError) as caught:
+            await service.answer(write, journal)
+        assert (caught.value.run, caught.value.idempotency_key) == ("fork", begun.idempotency_key)
+        journal.begin(RunRecord("fork", "g"))
+    journal.settle("fork", begun.idempotency_key, {"result": "sent"})
+    assert await service.answer(write, journal) == "sent"
+    assert service.asked == ["Why?"]
+    journal.close()
+
+
+async def test_a_fork_whose_parent_was_deleted_can_be_resumed(path: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, "flow.0:a", "flow.1:b")
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    await service.answer(called(run="fork", step="flow.0:a", sampled=True), journal)
+    journal.end("fork", "failed")
+    journal.begin(RunRecord("newest", "g"))
+    journal.end("newest", "finished")
+    journal.close()
+    assert delete_runs(path, keep=2).runs == 1
+    journal = SqliteJournal(path)
+    journal.begin(RunRecord("fork", "g"))
+    given = [await service.recorded(called(run="fork", step=s, sampled=True), journal) for s in ("flow.0:a", "flow.1:b")]
+    assert [answer.reused for answer in given] == [True, False]
+    journal.close()
