@@ -66,6 +66,6 @@ class OutwardCall:
 
     @property
     def idempotency_key(self) -> str:
-        """Names this call for a server that refuses to do the same write twice: 32 hex digits, equal on every resume."""
-        place = json.dumps([self.run, self.step, self.nth]).encode()
+        """Names this call for a server that refuses to do the same write twice: 32 hex digits, equal in every attempt."""
+        place = json.dumps([self.run, self.step.partition("~")[0], self.nth]).encode()
         return hashlib.sha256(place + self.key).hexdigest()[:32]
