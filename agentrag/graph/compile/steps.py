@@ -55,7 +55,8 @@ def compile_steps(spec: GraphSpec, checkpointer: Saver | None = None) -> Compile
     layout.build(builder)
     compiled = cast("Compiled", builder.compile(allowing(checkpointer, [*kinds.values(), Lap, Absent]), name=spec.name))
     compiled.stream_channels = list(kinds)
-    compiled.config = {"recursion_limit": _most(program.flow) + 2}  # with_config would forget the types of the state
+    # `with_config` would forget the types of the state; LangGraph asks for one step more than it takes
+    compiled.config = {"recursion_limit": 1 + _most(program.flow) + 1 + 1}
     return compiled
 
 
