@@ -116,14 +116,11 @@ def _bytes(text: str) -> int:
 def size_of(channel: Channel) -> Size:
     """The bound of a channel's value, from its declaration."""
     if not is_list(channel.type):
-        return Size(1, _written(channel.type, channel.bytes))
+        added = ITEM_BYTES if channel.type in (Message, Passage) else 0
+        return Size(1, added + _SCALARS.get(channel.type, channel.bytes))
     inner = get_args(channel.type)
     most = MOST_ITEMS if channel.max is None else channel.max
-    return Size(most, ITEM_BYTES + _written(inner[0] if inner else Any, channel.bytes))
-
-
-def _written(kind: Any, most: int) -> int:
-    return _SCALARS.get(kind, most + ITEM_BYTES if kind in (Message, Passage) else most)
+    return Size(most, ITEM_BYTES + _SCALARS.get(inner[0] if inner else Any, channel.bytes))
 
 
 def is_enforced(channel: Channel) -> bool:

@@ -1,0 +1,98 @@
+"""What the model of a slot costs, how often its client tries, and how quick such models usually are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agentrag.core.settings import Binding, LiteLLM, LlamaCpp, Settings
+from agentrag.models.retry import ATTEMPTS
+
+STARTS = 2
+"""Exchanges with a local server for one call: it is started again once where it dies."""
+_SPECIAL = ("batches", "flex", "priority")  # rates that nobody gets who does not ask for them
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Assumed speed: tokens a second of a prompt and of an answer, and seconds before the first of them."""
+
+    prompt: float
+    completion: float
+    latency: float
+
+
+LOCAL = Speed(prompt=60.0, completion=25.0, latency=0.1)
+"""A model of 1.5 billion parameters on two processor cores."""
+REMOTE = Speed(prompt=5000.0, completion=60.0, latency=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a slot's model costs.
+
+    Attributes:
+        prompt, completion: USD per million tokens; None where it is not known.
+        attempts: Most exchanges that the client makes for one call.
+        speed: For estimates of time; bounds come from time limits.
+        binding: Name of what fills the slot.
+    """
+
+    prompt: float | None = None
+    completion: float | None = None
+    attempts: int = ATTEMPTS
+    speed: Speed = REMOTE
+    binding: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether both prices are."""
+        return self.prompt is not None and self.completion is not None
+
+    def usd(self, prompt: float, completion: float) -> float:
+        """The price of so many tokens, unknown ones counted as 0."""
+        return (prompt * (self.prompt or 0.0) + completion * (self.completion or 0.0)) / 1e6
+
+    def seconds(self, calls: int, prompt: float, completion: float) -> float:
+        """The assumed time of so many calls, one after the other, with so many tokens in all."""
+        speed = self.speed
+        return calls * speed.latency + prompt / speed.prompt + completion / speed.completion
+
+
+def prices_of(settings: Settings, slots: Mapping[str, str]) -> dict[str, Price]:
+    """The price of each slot's model, from the names of the bindings that fill the slots.
+
+    Raises:
+        SettingsError: No binding has such a name.
+    """
+    return {slot: price_of(settings.binding(name), name) for slot, name in slots.items()}
+
+
+def price_of(binding: Binding, name: str = "") -> Price:
+    """What the model of a binding costs: nothing where it runs here, else what the binding or litellm's table says."""
+    if isinstance(binding, LlamaCpp):
+        return Price(0.0, 0.0, STARTS, LOCAL, name)
+    if isinstance(binding, LiteLLM):
+        return Price(*_listed(binding.model), binding=name)
+    given = binding.model_fields_set
+    prompt, completion = (getattr(binding, key) if key in given else None for key in ("price_in", "price_out"))
+    return Price(prompt, completion, binding=name)
+
+
+def _listed(model: str) -> tuple[float | None, float | None]:
+    """Prices in litellm's table, where they depend on the length of the prompt the highest; None where it lacks the model."""
+    from agentrag.models.litellm import library  # lazy: seconds, and only graphs with such a binding pay them
+
+    table: Mapping[str, Mapping[str, Any]] = library().model_cost
+    entry = table.get(model) or table.get(model.partition("/")[2]) or {}
+    return _highest(entry, "input_cost_per_token"), _highest(entry, "output_cost_per_token")
+
+
+def _highest(entry: Mapping[str, Any], kind: str) -> float | None:
+    costs = [
+        cost
+        for key, cost in entry.items()
+        if key.startswith(kind) and not key.endswith(_SPECIAL) and isinstance(cost, int | float)
+    ]
+    return max(costs) * 1e6 if costs else None
