@@ -24,8 +24,9 @@ MOST_PARTS = 8
 class Decompose(Node):
     """Cut a question into sub-questions that can be searched one without the other.
 
-    Lines of the model that share no content word with the question are left out: small models copy their examples. Where
-    fewer than two lines are left, the question is taken for a simple one.
+    Lines of the model that share no content word with the question are left out, because small models copy their examples,
+    and so are lines that hold all of them, which are the question again. Where fewer than two lines are left, the question
+    is taken for a simple one.
     Reads the holes of `question`; writes `sub_questions` (2..n of them, or the question itself alone). The prompt may use
     {question} and {n}.
     Cost: one model call of at most `max_tokens` generated tokens.
@@ -52,7 +53,9 @@ class Decompose(Node):
         messages = deps.prompts[self.prompt].messages({**state, "question": question, "n": self.n})
         completion = await deps.chat(self.model, ChatRequest(messages, self.max_tokens))
         asked = content_terms(question)
-        parts = [line for line in listed(completion.text, without=[question]) if content_terms(line) & asked]
+        parts = [
+            line for line in listed(completion.text, without=[question]) if 0 < len(content_terms(line) & asked) < len(asked)
+        ]
         return {"sub_questions": parts[: self.n] if len(parts) > 1 else [question]}
 
     def cost(self, sizes: Sizes) -> Calls:
