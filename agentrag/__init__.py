@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from agentrag.core.node import Node, node
     from agentrag.core.settings import Settings, load_settings
     from agentrag.core.types import Citation, Message, Passage
-    from agentrag.graph.python import choose
+    from agentrag.graph.joins import join
+    from agentrag.graph.measures import measure
+    from agentrag.graph.mount import mount
+    from agentrag.graph.python import ask_human, choose, each, parallel, repeat, return_, seq, subgraph
 
 _HOMES = {
     "AgentRagError": "agentrag.core.errors",
@@ -27,10 +30,20 @@ _HOMES = {
     "Passage": "agentrag.core.types",
     "Result": "agentrag.app",
     "Settings": "agentrag.core.settings",
+    "ask_human": "agentrag.graph.python",
     "choose": "agentrag.graph.python",
+    "each": "agentrag.graph.python",
+    "join": "agentrag.graph.joins",
     "load_settings": "agentrag.core.settings",
+    "measure": "agentrag.graph.measures",
+    "mount": "agentrag.graph.mount",
     "node": "agentrag.core.node",
     "open_deps": "agentrag.app",
+    "parallel": "agentrag.graph.python",
+    "repeat": "agentrag.graph.python",
+    "return_": "agentrag.graph.python",
+    "seq": "agentrag.graph.python",
+    "subgraph": "agentrag.graph.python",
 }
 
 __all__ = [
@@ -42,10 +55,20 @@ __all__ = [
     "Passage",
     "Result",
     "Settings",
+    "ask_human",
     "choose",
+    "each",
+    "join",
     "load_settings",
+    "measure",
+    "mount",
     "node",
     "open_deps",
+    "parallel",
+    "repeat",
+    "return_",
+    "seq",
+    "subgraph",
 ]
 
 
