@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Node, node
+from agentrag.core.node import Node, Size, Sizes, node
 
 
 @node("abstain")
@@ -21,3 +23,6 @@ class Abstain(Node):
 
     async def __call__(self, state: State, deps: Deps) -> State:
         return {"answer": self.text, "abstained": True, "citations": [], "unsupported": []}
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        return {"answer": Size(1, len(self.text.encode())), "citations": Size(0), "unsupported": Size(0)}

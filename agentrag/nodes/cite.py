@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, Node, Sizes, TemplateText, node
+from agentrag.core.node import Calls, Node, Size, Sizes, TemplateText, node
 from agentrag.core.ports import Vectors
 from agentrag.core.rendering import render
 from agentrag.core.template import Template
@@ -61,7 +61,7 @@ class Cite(Node):
     Reads `answer`, the channel `among`, and the holes of `question`; writes `answer` (with [n] in supported and [?] in
     unsupported sentences; bare where `span`), `citations` (offsets into the source's text; `quote` is that slice),
     `unsupported`, `abstained` (false). Source markers that the model wrote are dropped.
-    Cost: one embedding call over the sentences; vectors of sentences seen before come from the cache.
+    Cost: one embedding call over the sentences, none without passages; vectors of sentences seen before come from the cache.
     """
 
     among: Literal["passages", "evidence"] = Field("passages", description="where quotes may come from")
@@ -121,7 +121,10 @@ class Cite(Node):
         return best if best and claim.covered(best) >= self.threshold else []
 
     def cost(self, sizes: Sizes) -> Calls:
-        return Calls(embed=1)
+        return Calls(embed=1) if sizes.items("answer") and sizes.items(self.among) else Calls()
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        return {"citations": Size(2), "unsupported": Size(1)} if self.span else {}
 
 
 def _claim(text: str, question: str, rare: Callable[[str], float], novelty: float) -> Claim:

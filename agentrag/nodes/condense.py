@@ -10,6 +10,7 @@ from pydantic import Field
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.node import Calls, ModelSlot, Node, PromptName, Sizes, node
+from agentrag.core.sizes import ITEM_BYTES
 from agentrag.core.types import ChatRequest
 
 
@@ -48,4 +49,8 @@ class Condense(Node):
         return {"standalone": completion.text.strip().strip('"') or question, "contextual": " ".join([*asked, question])}
 
     def cost(self, sizes: Sizes) -> Calls:
-        return Calls(model=1)
+        turns = min(self.turns, sizes.items("history"))
+        if not turns:
+            return Calls()
+        turn = min(sizes.item("history"), sizes.shown(self.characters * sizes.scale.character + ITEM_BYTES))
+        return Calls(model=1, prompt=sizes.prompt(self.prompt, history=turns * turn), completion=self.max_tokens)

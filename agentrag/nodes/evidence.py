@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, Node, Sizes, TemplateText, node
+from agentrag.core.node import Calls, Node, Size, Sizes, TemplateText, node
 from agentrag.core.rendering import render
+from agentrag.core.sizes import ITEM_BYTES
 from agentrag.core.template import Template
 from agentrag.core.types import Passage
 from agentrag.retrieval.sentences import Span, sentences
@@ -38,7 +39,7 @@ class Evidence(Node):
     retrieved sentences) that it or its passage's title holds, less a little for each rank of its passage.
     Reads the holes of `query`, and `passages`; writes `evidence` (exact slices of passages, in the passages' order) and
     `relevance` (the best score of a chosen sentence, before its rank counts; 0 without passages).
-    Cost: one embedding call over the sentences; vectors of sentences seen before come from the cache.
+    Cost: one embedding call over the sentences, none without passages; vectors of sentences seen before come from the cache.
     """
 
     query: TemplateText = "{question}"
@@ -77,7 +78,15 @@ class Evidence(Node):
         ]
 
     def cost(self, sizes: Sizes) -> Calls:
-        return Calls(embed=1)
+        return Calls(embed=1) if sizes.items("passages") else Calls()
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        """Slices show no more than their passages, whose labels they share; white space between sentences is not counted."""
+        found, chosen = sizes.size("passages"), int(self.tokens * CHARACTERS_PER_TOKEN)
+        whole = found.total + ITEM_BYTES * chosen
+        if not sizes.sure:
+            whole = min(whole, chosen + found.items * sizes.scale.label)
+        return {"evidence": Size(chosen, found.bytes, whole)}
 
 
 def _sentences(passages: Sequence[Passage]) -> Iterator[Sentence]:

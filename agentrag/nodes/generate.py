@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from agentrag.core.channels import State
@@ -34,4 +36,7 @@ class Generate(Node):
         return {"answer": completion.text.strip()}
 
     def cost(self, sizes: Sizes) -> Calls:
-        return Calls(model=1)
+        return Calls(model=1, prompt=sizes.prompt(self.prompt), completion=self.max_tokens)
+
+    def least(self, sizes: Sizes) -> Calls:
+        return replace(self.cost(sizes), completion=1)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, CollectionSlot, Node, Sizes, TemplateText, node
+from agentrag.core.node import Calls, CollectionSlot, Node, Size, Sizes, TemplateText, node
 from agentrag.core.rendering import render
 from agentrag.core.template import Template
 from agentrag.core.types import Passage, SearchRequest
@@ -56,7 +56,13 @@ class Retrieve(Node):
         return await deps.search(self.collection, request)
 
     def cost(self, sizes: Sizes) -> Calls:
-        return Calls(search=2 if self.also else 1)
+        return Calls(search=2, passages=2 * DEEPER * self.k) if self.also else Calls(search=1, passages=self.k)
+
+    def least(self, sizes: Sizes) -> Calls:
+        return Calls(search=1)
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        return {"passages": Size(self.k)}
 
 
 def _mean(found: Sequence[Sequence[Passage]]) -> list[Passage]:
