@@ -80,6 +80,10 @@ class Node(BaseModel):
         """Most that it writes to a channel of `writes()`, where that is less than the channel's own bound."""
         return {}
 
+    def keeps(self) -> Mapping[str, tuple[str, int]]:
+        """Settings that say how many items of a channel it keeps or looks at: channel and number, by the setting's name."""
+        return {}
+
     @property
     def targets(self) -> frozenset[str]:
         """The channels that it writes in its graph: those of `writes()`, renamed by `out`."""

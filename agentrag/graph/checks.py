@@ -18,6 +18,8 @@ from agentrag.core.prompts import Prompt
 from agentrag.core.template import Template
 from agentrag.graph.channels import Finding, Path, channels_of, conflicts
 from agentrag.graph.paths import unwritten
+from agentrag.graph.planning.cases import Worst
+from agentrag.graph.planning.walk import reckoned
 from agentrag.graph.spec import GraphSpec, SubGraph, use_of, walk
 from agentrag.graph.step_checks import structure
 from agentrag.graph.view import Doubts, Graph
@@ -35,7 +37,23 @@ def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
     steps = {step for _, step in walk(spec.flow) if isinstance(step, str)}
     if steps <= spec.nodes.keys() | doubts.nodes and not doubts.graphs:  # what an unknown node writes is unknown too
         found += unwritten(spec, graph.channels, graph.reads, (doubts.channels, doubts.nodes), doubts.flow)
-    return found
+    return found or ([] if doubts != Doubts() else list(_kept(spec)))
+
+
+def _kept(spec: GraphSpec) -> Iterator[Finding]:
+    """Yield settings that keep more items of a channel than can ever arrive. The graph must be right otherwise."""
+    given = {
+        name: {key: kept for key, kept in item.keeps().items() if key in item.model_fields_set}
+        for name, item in spec.nodes.items()
+    }
+    standing = reckoned(spec, Worst(), {})[1].values() if any(given.values()) else ()
+    for name, settings in given.items():
+        tables = [known.table for known in standing if known.name == name]
+        for setting, (channel, number) in settings.items():
+            arriving = max((table[channel].items for table in tables if channel in table), default=number)
+            if number > arriving:
+                told = f"keeps {number} of '{channel}', but at most {arriving} can arrive here"
+                yield Finding(("nodes", name, setting), told)
 
 
 def _of_doubted_graphs(spec: GraphSpec, doubts: Doubts) -> set[str]:

@@ -64,6 +64,9 @@ class Grade(Node):
         ]
         return {self.among: kept, "confidence": max(odds, default=LOWEST)}
 
+    def keeps(self) -> Mapping[str, tuple[str, int]]:
+        return {"limit": (self.among, self.limit)}
+
     def cost(self, sizes: Sizes) -> Calls:
         calls = min(self.limit, sizes.items(self.among))
         if not calls:

@@ -16,6 +16,7 @@ from agentrag.core.errors import ModelError
 from agentrag.core.node import CollectionSlot, ModelSlot, Node, PromptName, TemplateText
 from agentrag.core.prompts import Prompts
 from agentrag.core.rendering import render
+from agentrag.core.sizes import Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import ChatRequest, Message, SearchRequest
 
@@ -52,6 +53,9 @@ class Search(Node):
 
     async def __call__(self, state: State, deps: Deps) -> State:
         return {"passages": await deps.search(self.collection, SearchRequest(state["question"], self.k))}
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        return {"passages": Size(self.k)}
 
 
 class Ask(Node):
@@ -152,6 +156,27 @@ class Length(Node):
         return {"support": float(len(state["answer"]))}
 
 
+class Best(Node):
+    """Keep the first passages."""
+
+    k: int = Field(5, ge=1)
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({"passages"})
+
+    def writes(self) -> frozenset[str]:
+        return frozenset({"passages"})
+
+    async def __call__(self, state: State, deps: Deps) -> State:
+        return {"passages": state["passages"][: self.k]}
+
+    def keeps(self) -> Mapping[str, tuple[str, int]]:
+        return {"k": ("passages", self.k)}
+
+    def limits(self, sizes: Sizes) -> Mapping[str, Size]:
+        return {"passages": Size(min(self.k, sizes.items("passages")))}
+
+
 class Slow(Say):
     """Write a text after some time."""
 
@@ -174,5 +199,6 @@ TYPES: dict[str, type[Node]] = {
     "t.write": Write,
     "t.fail": Fail,
     "t.length": Length,
+    "t.best": Best,
     "t.slow": Slow,
 }

@@ -55,10 +55,17 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A node where it stands in a flow: its name, after those of the graphs around its own, and its prices by slot."""
+    """A node where it stands in a flow.
+
+    Attributes:
+        name: After those of the graphs around its own.
+        prices: By slot.
+        table: Sizes of the channels when it is reached, the last time where that is in a loop.
+    """
 
     name: str
     prices: Mapping[str, Price]
+    table: Table
 
     @property
     def has_unknown_price(self) -> bool:
