@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentrag.core.channels import MOST_BYTES
 from agentrag.core.node import Node
 from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
-from agentrag.core.sizes import CALL_TOKENS, MESSAGE_TOKENS
+from agentrag.core.sizes import CALL_TOKENS, MESSAGE_TOKENS, USUAL
+from agentrag.graph.bounds import RETRY_WAIT
 from agentrag.graph.loader import load_graph
 from agentrag.graph.plan import plan
+from agentrag.graph.planning.cases import EMBED_SECONDS, OTHER_SECONDS, SEARCH_SECONDS, USUAL_ANSWER
 from agentrag.graph.planning.figures import Figures
-from agentrag.graph.planning.prices import LOCAL, STARTS, Price, price_of, prices_of
+from agentrag.graph.planning.prices import LOCAL, REMOTE, STARTS, Price, price_of, prices_of
+from agentrag.graph.planning.values import USUAL_INPUT, USUAL_ITEMS, USUAL_NUMBER, USUAL_PASSAGE, USUAL_TEXT
 from agentrag.graph.spec import GraphSpec, walk
 from agentrag.journal.past import Expected, Mean
 from agentrag.models.retry import ATTEMPTS
@@ -345,3 +351,28 @@ def test_planning_a_local_graph_loads_no_provider_and_no_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "numbers"),
+    [
+        ("a token |", [USUAL.token]),
+        ("what a chat format adds", [USUAL.call, USUAL.message]),
+        ("tokens of a prompt", [CALL_TOKENS, MESSAGE_TOKENS]),
+        ("length of channels", [MOST_BYTES]),
+        ("attempts", [ATTEMPTS, STARTS]),
+        ("seconds |", [RETRY_WAIT]),
+        ("an input without a default", [USUAL_INPUT]),
+        ("a text, a passage, a number", [USUAL_TEXT, USUAL_PASSAGE, USUAL_NUMBER]),
+        ("a list that no node limits", [USUAL_ITEMS]),
+        ("an answer", [USUAL_ANSWER]),
+        ("a search, an embedding", [SEARCH_SECONDS, EMBED_SECONDS, OTHER_SECONDS]),
+        ("a local model", [LOCAL.prompt, LOCAL.completion, LOCAL.latency]),
+        ("a remote model", [REMOTE.prompt, REMOTE.completion, REMOTE.latency]),
+    ],
+)
+def test_the_documentation_states_the_numbers_that_a_plan_rests_on(row: str, numbers: list[float]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "plan.md"
+    (line,) = (line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {row}"))
+    stated = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", line)]
+    assert [number for number in numbers if number not in stated] == []
