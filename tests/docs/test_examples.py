@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,19 @@ def test_an_example_answers_with_a_citation(command: list[str], machine: Machine
     assert done.returncode == 0, done.stderr
     assert "Lantern House has six beds [1]." in done.stdout
     assert "station-handbook.pdf" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("threads", ["Answer 'How long is the boat Rissa?'?", "first: It has six beds.", "second: It is nine metres long."]),
+        ("steps", ["select --> ", "answer: It has six. (1 model calls)", "after the edit: It has nine. (2 model calls)"]),
+        ("mounted", ["Lantern House has six; The boat Rissa is", "{'search': 1, 'sum-up': 1}"]),
+        ("inside", ["Dear Ada,\nIt has six beds."]),
+    ],
+)
+def test_a_langgraph_example_runs(name: str, said: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "langgraph" / f"{name}.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [part for part in said if part not in done.stdout] == []

@@ -1,0 +1,1 @@
+"""A plugin for agentrag: one node, one measure, one join."""
