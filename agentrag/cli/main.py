@@ -1,6 +1,7 @@
 """The command `agentrag`: its sub-commands and the edge where errors become exit codes.
 
-Exit codes: 0 well, 1 an error of the library or the system, 2 wrong usage, 130 Ctrl-C, 141 the reader went away.
+Exit codes: 0 well, 1 an error of the library or the system, 2 wrong usage, 3 a plan beyond a limit, 130 Ctrl-C,
+141 the reader went away.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from agentrag.cli import ask, chat, check, collections, demo, doctor, draw, ingest, init, models, run
+from agentrag.cli import ask, chat, check, collections, demo, doctor, draw, ingest, init, models, plan, run, runs, schema
 from agentrag.cli.console import errors, fail
 from agentrag.cli.eval import evaluate
 
@@ -43,13 +44,16 @@ app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("plan")(plan.plan)
 app.command("draw")(draw.draw)
+app.command("schema")(schema.schema)
 app.command("eval", short_help="Score a graph or a retriever on a data set.")(evaluate)
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(collections.app, name="collections")
 app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:

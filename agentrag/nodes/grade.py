@@ -82,8 +82,8 @@ class Grade(Node):
         return Calls()
 
     def limits(self, sizes: Sizes) -> Mapping[str, Size]:
-        items = sizes.items(self.among)
-        return {self.among: Size(items if self.among == "evidence" else min(items, self.limit))}
+        known = sizes.size(self.among)
+        return {self.among: known if self.among == "evidence" else replace(known, items=min(known.items, self.limit))}
 
 
 def _by_passage(slices: Sequence[Passage]) -> list[list[Passage]]:

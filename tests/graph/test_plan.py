@@ -376,3 +376,14 @@ def test_the_documentation_states_the_numbers_that_a_plan_rests_on(row: str, num
     (line,) = (line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {row}"))
     stated = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", line)]
     assert [number for number in numbers if number not in stated] == []
+
+
+def test_no_prompt_is_longer_than_the_context_of_a_local_model() -> None:
+    spec = load_graph("ask")
+    prices = prices_of(Settings(), spec.slots)
+    assert {price.context for price in prices.values()} == {Settings().runtime.context}
+    write = next(node for node in plan(spec, prices).nodes if node.node == "write")
+    longest = STARTS * (Settings().runtime.context + spec.nodes["write"].max_tokens)  # type: ignore[attr-defined]  # a generate node
+    assert write.worst.tokens == longest
+    unknown = {slot: Price(0.0, 0.0) for slot in spec.slots}
+    assert next(node for node in plan(spec, unknown).nodes if node.node == "write").worst.tokens > longest

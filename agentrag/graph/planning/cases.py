@@ -69,7 +69,9 @@ class Worst:
     def node(self, item: Node, sizes: Sizes, prices: Sequence[Price]) -> Amount:
         calls, attempts = item.cost(sizes), item.retry + 1
         exchanges = attempts * max((price.attempts for price in prices), default=1)
-        prompt, completion = exchanges * calls.prompt, exchanges * calls.completion
+        contexts = [price.context for price in prices if price.context is not None]
+        room = calls.model * max(contexts) if contexts and len(contexts) == len(prices) else calls.prompt
+        prompt, completion = exchanges * min(calls.prompt, room), exchanges * calls.completion
         return Amount(
             1,
             exchanges * calls.model + attempts * (calls.total - calls.model),

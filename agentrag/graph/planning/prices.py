@@ -37,6 +37,7 @@ class Price:
         attempts: Most exchanges that the client makes for one call.
         speed: For estimates of time; bounds come from time limits.
         binding: Name of what fills the slot.
+        context: Most tokens of a prompt that the model's server takes; None where it is not known. Longer ones are refused.
     """
 
     prompt: float | None = None
@@ -44,6 +45,7 @@ class Price:
     attempts: int = ATTEMPTS
     speed: Speed = REMOTE
     binding: str = ""
+    context: int | None = None
 
     @property
     def known(self) -> bool:
@@ -66,13 +68,19 @@ def prices_of(settings: Settings, slots: Mapping[str, str]) -> dict[str, Price]:
     Raises:
         SettingsError: No binding has such a name.
     """
-    return {slot: price_of(settings.binding(name), name) for slot, name in slots.items()}
+    return {slot: price_of(settings.binding(name), name, settings.runtime.context) for slot, name in slots.items()}
 
 
-def price_of(binding: Binding, name: str = "") -> Price:
-    """What the model of a binding costs: nothing where it runs here, else what the binding or litellm's table says."""
+def price_of(binding: Binding, name: str = "", context: int | None = None) -> Price:
+    """What the model of a binding costs: nothing where it runs here, else what the binding or litellm's table says.
+
+    Args:
+        binding: What fills the slot.
+        name: Its name.
+        context: Tokens of context that local models run with.
+    """
     if isinstance(binding, LlamaCpp):
-        return Price(0.0, 0.0, STARTS, LOCAL, name)
+        return Price(0.0, 0.0, STARTS, LOCAL, name, context)
     if isinstance(binding, LiteLLM):
         return Price(*_listed(binding.model), binding=name)
     given = binding.model_fields_set
