@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import Field
@@ -24,9 +24,9 @@ MOST_PARTS = 8
 class Decompose(Node):
     """Cut a question into sub-questions that can be searched one without the other.
 
-    Lines of the model that share no content word with the question are left out, because small models copy their examples,
-    and so are lines that hold all of them, which are the question again. Where fewer than two lines are left, the question
-    is taken for a simple one.
+    Small models copy their examples, and they say a simple question again or turn it round. So lines that share no content
+    word with the question, or hold all of them, are left out; and unless two of the others each hold a word of the question
+    that those before do not hold, the question is taken for a simple one.
     Reads the holes of `question`; writes `sub_questions` (2..n of them, or the question itself alone). The prompt may use
     {question} and {n}.
     Cost: one model call of at most `max_tokens` generated tokens.
@@ -56,7 +56,7 @@ class Decompose(Node):
         parts = [
             line for line in listed(completion.text, without=[question]) if 0 < len(content_terms(line) & asked) < len(asked)
         ]
-        return {"sub_questions": parts[: self.n] if len(parts) > 1 else [question]}
+        return {"sub_questions": parts[: self.n] if _novel(parts[: self.n], asked) > 1 else [question]}
 
     def cost(self, sizes: Sizes) -> Calls:
         prompt = sizes.prompt(self.prompt, question=sizes.template(self.question), n=1)
@@ -64,3 +64,14 @@ class Decompose(Node):
 
     def limits(self, sizes: Sizes) -> Mapping[str, Size]:
         return {"sub_questions": Size(self.n)}
+
+
+def _novel(parts: Sequence[str], asked: frozenset[str]) -> int:
+    """How many parts hold a word of `asked` that none before them holds."""
+    held: set[str] = set()
+    count = 0
+    for part in parts:
+        own = content_terms(part) & asked
+        count += not own <= held
+        held |= own
+    return count

@@ -85,10 +85,12 @@ async def test_it_refuses_without_a_passage_that_helps(finds: dict[str, list[str
     assert sum(isinstance(event, ChoiceMade) for event in events) == 1
 
 
-async def test_it_refuses_where_the_best_round_is_too_unsure() -> None:
-    mind = rewrites("jetty built", "sand")
-    mind.grade = lambda _: -0.4
-    result = await Graph.load("corrective").run(fake_deps(mind.model(), Shelf(PASSAGES, FINDS)), question=QUESTION)
+async def test_it_refuses_where_the_judge_of_all_the_evidence_says_no() -> None:
+    mind = rewrites()
+    mind.judge = lambda _: -6.0
+    result = await Graph.load("corrective").run(
+        fake_deps(mind.model(), Shelf(PASSAGES, {QUESTION: ["jetty"]})), question=QUESTION
+    )
     assert result.state["evidence"]
     assert result["abstained"]
     assert "write" not in result.usage
