@@ -14,8 +14,7 @@ from typing_extensions import TypedDict
 
 from agentrag.core.deps import Deps
 from agentrag.core.errors import ExhaustedError, InputError, ModelError, NodeError, RunError
-from agentrag.core.events import Event, RunFinished, RunStarted, StepFinished, StepStarted
-from agentrag.core.types import Passage
+from agentrag.core.events import Event, RunFinished, StepFinished, StepStarted
 from agentrag.graph.compile import Compiled, compile_steps
 from agentrag.graph.interpreter import execute
 from agentrag.journal.memory import MemoryJournal
@@ -139,76 +138,6 @@ async def test_a_step_that_fans_out_is_one_node() -> None:
     assert nodes == [START, "flow.begin", "tell", "flow.1.parallel", "flow.2.each", "flow.end", END]
 
 
-async def test_the_history_shows_each_channel_from_its_first_write_on() -> None:
-    flow = "  - repeat: {do: [ask, weigh], at_most: 2, on_exhausted: []}\n  - repeat: {do: [search], at_most: 1}\n"
-    compiled = steps(flow, InMemorySaver())
-    await compiled.ainvoke({"question": "cat"}, THREAD, context=deps("a", "bb"))
-    history = [snapshot async for snapshot in compiled.aget_state_history(THREAD)][::-1]
-    seen = [(snapshot.next, sorted(snapshot.values)) for snapshot in history]
-    assert seen[2:] == [
-        (("flow.0.repeat",), ["question", "xs"]),
-        (("ask",), ["question", "xs"]),
-        (("weigh",), ["answer", "question", "xs"]),
-        (("flow.0.repeat.end",), ["answer", "question", "support", "xs"]),
-        (("ask",), ["answer", "question", "support", "xs"]),
-        (("weigh",), ["answer", "question", "support", "xs"]),
-        (("flow.0.repeat.end",), ["answer", "question", "support", "xs"]),
-        (("flow.1.repeat",), ["answer", "question", "support", "xs"]),
-        (("search",), ["answer", "question", "support", "xs"]),
-        (("flow.1.repeat.end",), ["answer", "passages", "question", "support", "xs"]),
-        (("flow.end",), ["answer", "passages", "question", "support", "xs"]),
-        ((), ["answer", "passages", "question", "support", "xs"]),
-    ]
-
-
-async def test_a_loop_that_is_entered_again_begins_without_its_channels() -> None:
-    flow = "  - repeat: {do: [{repeat: {do: [search, choose_me], at_most: 1}}, ask], at_most: 2}\n"
-    flow = flow.replace("choose_me", '{choose: [{when: "size(passages) > 9", do: [weigh]}, {otherwise: []}]}')
-    compiled = steps(flow.replace("weigh", "fast"), InMemorySaver())
-    await compiled.ainvoke({"question": "cat"}, THREAD, context=deps())
-    entered = [state async for state in compiled.aget_state_history(THREAD) if state.next == ("search",)]
-    assert len(entered) == 2
-    assert all("passages" not in state.values for state in entered)
-
-
-async def test_after_an_edit_only_later_steps_run() -> None:
-    compiled = steps("  - search\n  - ask\n  - tell\n", InMemorySaver())
-    journal = MemoryJournal()
-    first = await compiled.ainvoke({"question": "cat"}, THREAD, context=replace(deps("one"), journal=journal))
-    assert first == {"answer": "cat one"}
-    (before,) = [state async for state in compiled.aget_state_history(THREAD) if state.next == ("tell",)]
-    edited = await compiled.aupdate_state(before.config, {"answer": "edited"})
-    events: list[Event] = []
-    second = await compiled.ainvoke(None, edited, context=replace(deps(events=events), journal=journal))
-    assert second == {"answer": "cat edited"}
-    assert [event.node for event in heard(events, StepStarted)] == ["tell"]
-    assert [call.kind for call in journal.calls] == ["search", "chat"]
-
-
-async def test_an_edit_before_a_choice_decides_the_branch() -> None:
-    compiled = steps(CHOICE, InMemorySaver())
-    await compiled.ainvoke({"question": "cat"}, THREAD, context=deps())
-    before = next(state for state in compiled.get_state_history(THREAD) if state.next == ("flow.1.choose",))
-    edited = await compiled.aupdate_state(before.config, {"question": "dog"}, as_node="search")
-    assert await compiled.ainvoke(None, edited, context=deps()) == {"answer": "dog"}
-    taken = await compiled.aupdate_state(before.config, {"question": "dog"}, as_node="flow.1.choose")
-    assert (await compiled.aget_state(taken)).next == ("flow.1.choose.1.0.return",)
-
-
-async def test_what_goes_on_from_a_checkpoint_is_the_same_run_unless_it_is_given_an_id_of_its_own() -> None:
-    compiled = steps("  - search\n  - ask\n  - tell\n", InMemorySaver())
-    journal = MemoryJournal()
-    events: list[Event] = []
-    begun = replace(deps("one", "two", events=events), journal=journal)
-    await compiled.ainvoke({"question": "cat"}, THREAD, context=begun)
-    before = next(state for state in compiled.get_state_history(THREAD) if state.next == ("ask",))
-    assert await compiled.ainvoke(None, before.config, context=begun) == {"answer": "cat one"}
-    assert await compiled.ainvoke(None, before.config, context=replace(begun, run="other")) == {"answer": "cat one"}
-    runs = [event.run for event in heard(events, RunStarted)]
-    assert runs == [runs[0], runs[0], "other"]
-    assert [call.kind for call in journal.calls] == ["search", "chat"]
-
-
 async def test_a_run_that_failed_step_by_step_is_finished_by_the_interpreter_and_the_other_way_round() -> None:
     flow = "  - search\n  - repeat: {do: [ask, weigh], at_most: 3, best_by: support}\n"
     journal = MemoryJournal()
@@ -260,14 +189,6 @@ def test_callers_without_an_event_loop_get_the_same() -> None:
     assert steps(LOOP).invoke({"question": "cat"}, context=deps("a", "b", "b")) == {"answer": "b"}
 
 
-async def test_langgraph_stops_before_a_step_where_it_is_told_to() -> None:
-    compiled = steps("  - search\n  - tell\n", InMemorySaver())
-    await compiled.ainvoke({"question": "cat"}, THREAD, context=deps(), interrupt_before=["tell"])
-    assert (await compiled.aget_state(THREAD)).next == ("tell",)
-    await compiled.aupdate_state(THREAD, {"question": "dog"})
-    assert await compiled.ainvoke(None, THREAD, context=deps()) == {"answer": "dog "}
-
-
 class Outer(TypedDict, total=False):
     question: str
     answer: str
@@ -300,12 +221,6 @@ async def test_a_run_without_back_ends_says_how_to_get_them() -> None:
         await steps(LOOP).ainvoke({"question": "cat?"})
 
 
-async def test_a_state_made_by_hand_runs_from_where_it_stands() -> None:
-    compiled = steps(LOOP + "  - tell\n", InMemorySaver())
-    await compiled.aupdate_state(THREAD, {"question": "cat", "answer": "by hand", "support": 1.0}, as_node="weigh")
-    assert await compiled.ainvoke(None, THREAD, context=deps("a", "a")) == {"answer": "cat a"}
-
-
 async def test_cancelling_who_waits_cancels_the_step_that_works() -> None:
     compiled = steps("  - stuck\n")
     events: list[Event] = []
@@ -316,11 +231,3 @@ async def test_cancelling_who_waits_cancels_the_step_that_works() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-async def test_checkpoints_hold_the_channels_and_nothing_that_only_the_steps_see() -> None:
-    compiled = steps("  - search\n" + LOOP, InMemorySaver(), outputs="[answer, passages]")
-    await compiled.ainvoke({"question": "cat"}, THREAD, context=deps("a", "b", "b"))
-    async for state in compiled.aget_state_history(THREAD):
-        assert state.values.keys() <= {"question", "xs", "passages", "answer", "support"}
-        assert all(isinstance(passage, Passage) for passage in state.values.get("passages", ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from copy import copy
 from typing import Any, get_args, get_type_hints
 
@@ -38,5 +39,6 @@ def _classes(kind: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
     if isinstance(kind, type) and kind.__module__ != "builtins" and kind not in seen:
         seen.add(kind)
         yield kind.__module__, kind.__name__
-        for inner in get_type_hints(kind).values():
-            yield from _classes(inner, seen)
+        with suppress(NameError):  # a field's type may be one that only type checkers import
+            for inner in get_type_hints(kind).values():
+                yield from _classes(inner, seen)

@@ -39,7 +39,7 @@ def compile_steps(spec: GraphSpec, checkpointer: Saver | None = None) -> Compile
 
     It takes and returns what `compile_graph`'s does. Its state keys are the graph's channels. A node that stands once in
     the flow keeps its name ("write"); other steps are named by their path ("flow.2.choose").
-    Cost: about 0.5 ms CPU per step.
+    Cost: about 0.3 ms CPU per step; 1 ms with SQLite's checkpointer.
     """
     program = Program.of(spec)
     layout = _Layout(program)
