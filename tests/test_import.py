@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"litellm", "chromadb", "torch", "langgraph", "numpy", "onnxruntime", "httpx", "aiohttp"}
-COMMANDS = ["ask", "chat", "check", "collections", "demo", "doctor", "draw", "eval", "ingest", "init", "models", "run"]
+COMMANDS = ["ask", "chat", "check", "collections", "demo", "doctor", "draw", "eval", "ingest", "init", "models"]
+COMMANDS += ["plan", "run", "runs", "schema"]
 
 
 def loaded(code: str) -> set[str]:

@@ -71,16 +71,14 @@ Label = Annotated[str, AfterValidator(_label)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 class InputSpec(_Part):
     """An input of a graph. `style: str` is short for `style: {type: str}`.
 
     Attributes:
-        type: A name of `agentrag.core.channels.INPUT_TYPES`.
+        type: str, int, float, bool, list[str] or history.
         default: What a run takes that does not give it; without one the input must be given.
         values: All values that are allowed; any of the type where None.
     """
@@ -97,7 +95,16 @@ class InputSpec(_Part):
 
 
 class ChannelSpec(_Part):
-    """What a graph says of a channel; what it leaves out stays as the node types declare it."""
+    """What a graph says of a channel; what it leaves out stays as the node types declare it.
+
+    Attributes:
+        type: One of the types of inputs; only a channel that nothing else declares needs it.
+        merge: What a write does: "replace" the value, or "append_new" items of a list that are not there yet.
+        max: Most items of a list.
+        bytes: Most UTF-8 bytes of a text, or of each item of a list.
+        untrusted: Its text may fill data holes of prompts only. A graph cannot make untrusted text trusted.
+        about: What it holds, for people.
+    """
 
     type: TypeName | None = None
     merge: Merge | None = None
@@ -155,14 +162,23 @@ OnError = Literal["fail", "collect"]
 
 
 class When(_Part):
-    """A branch that is taken when its condition is true and none before it was."""
+    """A branch that is taken when its condition is true and none before it was.
+
+    Attributes:
+        when: Condition in CEL over channels and measures.
+        do: The steps of the branch.
+    """
 
     when: str
     do: Steps
 
 
 class Otherwise(_Part):
-    """The branch that is taken when no condition was true."""
+    """The branch that is taken when no condition was true.
+
+    Attributes:
+        otherwise: The steps of the branch; may be none.
+    """
 
     otherwise: Steps
 
@@ -209,7 +225,11 @@ class Repeat(_Part):
 
 
 class Quorum(_Part):
-    """Wait for so many branches."""
+    """Wait for so many branches.
+
+    Attributes:
+        quorum: How many have to end well.
+    """
 
     quorum: Annotated[StrictInt, Field(ge=1)]
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Node, Size, Sizes, node
+from agentrag.core.node import Node, node
+from agentrag.core.sizes import Size, Sizes
 
 
 @node("abstain")

@@ -11,9 +11,10 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, Node, Size, Sizes, TemplateText, node
+from agentrag.core.node import Node, TemplateText, node
 from agentrag.core.ports import Vectors
 from agentrag.core.rendering import render
+from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import Citation, Passage
 from agentrag.retrieval.sentences import Span, sentences

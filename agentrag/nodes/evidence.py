@@ -10,9 +10,9 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, Node, Size, Sizes, TemplateText, node
+from agentrag.core.node import Node, TemplateText, node
 from agentrag.core.rendering import render
-from agentrag.core.sizes import ITEM_BYTES
+from agentrag.core.sizes import ITEM_BYTES, Calls, Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import Passage
 from agentrag.retrieval.sentences import Span, sentences

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, ModelSlot, Node, PromptName, Sizes, node
+from agentrag.core.node import ModelSlot, Node, PromptName, node
+from agentrag.core.sizes import Calls, Sizes
 from agentrag.core.types import ChatRequest
 
 

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.node import Calls, CollectionSlot, Node, Size, Sizes, TemplateText, node
+from agentrag.core.node import CollectionSlot, Node, TemplateText, node
 from agentrag.core.rendering import render
+from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import Passage, SearchRequest
 
