@@ -1,0 +1,88 @@
+"""How a fork differs from the run that it is forked from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agentrag.app import EVERY_SLOT, Graph
+from agentrag.core.calls import new_run_id
+from agentrag.core.errors import RunError
+from agentrag.core.ports import RunRecord
+from agentrag.core.resources import find_graph, shipped_name
+from agentrag.graph.recorded import recorded_graph, with_settings
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a fork does in another way than its parent.
+
+    Attributes:
+        settings: Of nodes, by "NODE.SETTING", e.g. `{"search.k": 8}`.
+        graph: A graph, its path or its name; the parent's, as it is now, where None.
+        inputs: By name; the others are the parent's.
+        models: Binding names by model slot, "*" for all; the others are the parent's.
+        at: A step of the parent, by its path or the name of a node: calls made there and later are made again.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    graph: Graph | str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    at: str | None = None
+
+    def graph_for(self, parent: RunRecord) -> Graph:
+        """The graph of the fork.
+
+        Raises:
+            SpecError: The graph is wrong, or a setting is.
+        """
+        graph = self.graph
+        if graph is None:
+            there = parent.ref and find_graph(parent.ref)
+            graph = current_graph(parent) if there else Graph.of(recorded_graph(parent))
+        elif isinstance(graph, str):
+            graph = Graph.load(graph)
+        return Graph.of(with_settings(graph.spec, self.settings)) if self.settings else graph
+
+
+def varied(parent: RunRecord, changes: Changes, cut: str | None) -> tuple[Graph, RunRecord]:
+    """The graph of a fork and what it begins with. Inputs and slots that its graph does not have are left out.
+
+    Raises:
+        SpecError: The graph is wrong, or a setting is.
+    """
+    graph = changes.graph_for(parent)
+    spec = graph.spec
+    models = {} if EVERY_SLOT in changes.models else _known(parent.options.get("models", {}), {*spec.slots, EVERY_SLOT})
+    options = {
+        "models": models | dict(changes.models),
+        "collections": _known(parent.options.get("collections", {}), spec.collection_slots),
+    }
+    inputs = _known(parent.inputs, spec.inputs.keys()) | dict(changes.inputs)
+    return graph, replace(parent, run=new_run_id(), ref=_ref(graph), inputs=inputs, options=options, parent=parent.run, cut=cut)
+
+
+def current_graph(record: RunRecord) -> Graph:
+    """The graph of a run from where it was loaded; of one that was made in Python, from the record.
+
+    Raises:
+        RunError: Its file is not there any more.
+        SpecError: It is wrong, or the record holds no graph.
+    """
+    if not record.ref:
+        return Graph.of(recorded_graph(record))
+    if find_graph(record.ref) is None:
+        how = f"Bring it back, or go on with what was recorded of it: agentrag runs fork {record.run}"
+        raise RunError(f"The graph of run {record.run}, {record.ref}, is not there any more. {how}")
+    return Graph.load(record.ref)
+
+
+def _known(given: Mapping[str, Any], names: Any) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in names}
+
+
+def _ref(graph: Graph) -> str:
+    """Where the graph can be loaded from again; a changed one from its record only."""
+    return "" if graph.file is None else shipped_name(graph.file) or str(graph.file.resolve())
