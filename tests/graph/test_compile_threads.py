@@ -18,7 +18,7 @@ from langgraph.types import Command, interrupt
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import ModelError, NodeError, PausedError
-from agentrag.core.events import Event, RunFinished, RunStarted
+from agentrag.core.events import Event, RunFinished, RunStarted, StepFinished
 from agentrag.core.ports import RunStatus
 from agentrag.graph.compile import Compiled, compile_graph, compile_steps
 from agentrag.graph.spec import GraphSpec
@@ -65,6 +65,11 @@ def runs(events: list[Event]) -> list[str]:
     return [event.run for event in events if isinstance(event, RunStarted)]
 
 
+def told(events: list[Event], node: str) -> list[str]:
+    """The answers that a node wrote."""
+    return [event.wrote["answer"] for event in events if isinstance(event, StepFinished) and event.node == node]
+
+
 @FORMS
 async def test_in_a_thread_inputs_stay_and_all_else_of_the_turn_before_is_gone(form: Form) -> None:
     compiled = form(spec("  - search\n  - tell\n"), InMemorySaver())
@@ -109,7 +114,7 @@ async def test_what_is_no_answer_is_asked_again(form: Form) -> None:
     context = deps()
     compiled = form(spec(APPROVE + "  - fast\n", "[verdict]"), InMemorySaver())
     told = await compiled.ainvoke({"question": "cat"}, THREAD, context=context)
-    for wrong in ("perhaps", 7, {"elsewhere": "approve"}):
+    for wrong in ("perhaps", 7, " ", {"elsewhere": "approve"}):
         again = await compiled.ainvoke(Command(resume=wrong), THREAD, context=context)
         assert again["__interrupt__"][0].value == told["__interrupt__"][0].value
     right: Any = Command(resume={"flow.0.ask_human": "refuse"})
@@ -179,6 +184,33 @@ async def test_a_node_in_a_branch_may_interrupt_langgraph_itself(form: Form) -> 
     assert journal.ends[-1] == "paused"
     assert await compiled.ainvoke(Command(resume="fine"), THREAD, context=deps(journal=journal)) == {"answer": "fine"}
     assert sorted(call.kind for call in journal.calls) == ["clock", "search"]
+
+
+@FORMS
+async def test_an_answer_is_not_taken_for_another_question_whoever_asks(form: Form) -> None:
+    journal = MemoryJournal()
+    flow = """\
+  - parallel:
+      branches:
+        a: [{ask_human: {question: "a?", out: one}}, tell, search]
+        b: [fast]
+      join: {answer: first}
+  - ask
+"""
+    asking = spec(flow, "[one, answer]")
+    asking = asking.model_copy(update={"nodes": {**asking.nodes, "tell": Interrupting(text="b?")}})
+    compiled = form(asking, InMemorySaver())
+    given: Any = {"question": "cat"}
+    for answer in ("alpha", "beta"):
+        await compiled.ainvoke(given, THREAD, context=deps(journal=journal))
+        given = Command(resume=answer)
+    events: list[Event] = []
+    with pytest.raises(NodeError, match="down"):
+        await compiled.ainvoke(given, THREAD, context=deps(ModelError("down"), journal=journal, events=events))
+    assert told(events, "tell") == ["beta"]
+    outputs = await compiled.ainvoke(None, THREAD, context=deps("yes", journal=journal))
+    assert outputs == {"one": "alpha", "answer": "yes"}
+    assert [call.kind for call in journal.calls] == ["clock", "search", "chat"]
 
 
 @pytest.mark.parametrize("late", [(), ("late",)], ids=["agentrag imported first", "langgraph imported first"])

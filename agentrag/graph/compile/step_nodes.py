@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -103,7 +103,7 @@ class Begin(LangGraphNode):
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(ABC):
     """What a node does between two checkpoints."""
 
     here: Here
@@ -220,15 +220,18 @@ class Between(LangGraphNode):
         deps = replace(deps, run=deps.run or began)
         if deps.run != began:
             deps = replace(deps, origin=replace(deps.origin, parent=deps.origin.parent or began))
-        ledgers: list[Ledger] = [input[NOW]] if NOW in input else []
+        ledgers = [input[NOW] if NOW in input else self._opened(input, deps)]
 
         async def work() -> Writes:
-            if not ledgers:  # LangGraph was invoked to go on, or a question was answered: the journal has ended the run
-                _open(self.program, _inputs(self.program, input), deps)
-            ledger = ledgers.pop() if ledgers else Ledger()
+            ledger = ledgers.pop() if ledgers else self._opened(input, deps)  # a question, answered now, ended the run
             return await self._run(input, deps, ledger) | {RUN: deps.run, NOW: ledger}
 
         return await with_answers(work, deps, info)
+
+    def _opened(self, values: Mapping[str, Any], deps: Deps) -> Ledger:
+        """Take up the run where LangGraph was invoked to go on."""
+        _open(self.program, _inputs(self.program, values), deps)
+        return Ledger()
 
     async def _run(self, values: Mapping[str, Any], deps: Deps, ledger: Ledger) -> Writes:
         recorder = _Recorder(deps.journal, deps.run, deps.listen, ledger.paid, ledger.saved)

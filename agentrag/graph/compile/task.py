@@ -54,13 +54,17 @@ async def with_answers(work: Callable[[], Awaitable[T]], deps: Deps, info: Execu
     """Do `work`; what it asks a person, ask through LangGraph's interrupt, where the run is in a thread and can wait.
 
     The value of the interrupt is `{step: {"question": text, "choices": [...]}}`. It is resumed with the answer, or with
-    answers by step. What is no answer (another type, none of the choices) is asked again.
+    answers by step. What is no answer (another type, no text, none of the choices) is asked again.
 
     Raises:
         PausedError: The run is in no thread.
         GraphInterrupt: The run waits.
     """
     had = 0
+    # LangGraph hands out all answers again, in the order of the questions; the journal knows which were used
+    while deps.journal.settled(deps.run, f"{info.task_id}#{had}") is not None:
+        interrupt(None)
+        had += 1
     while True:
         try:
             return await work()
@@ -71,13 +75,10 @@ async def with_answers(work: Callable[[], Awaitable[T]], deps: Deps, info: Execu
             if info.thread_id is None:
                 raise
             questions = error.questions
-        # LangGraph hands out all answers again, in the order of the questions; the journal knows which were used
-        while deps.journal.settled(deps.run, f"{info.task_id}#{had}"):
-            interrupt(None)
-            had += 1
-        for step, answer in _answers(questions, interrupt(_asked(questions))):
+        answers = dict(_answers(questions, interrupt(_asked(questions))))
+        for step, answer in answers.items():
             deps.journal.settle(deps.run, step, {"answer": answer})
-        deps.journal.settle(deps.run, f"{info.task_id}#{had}", True)
+        deps.journal.settle(deps.run, f"{info.task_id}#{had}", sorted(answers))
         had += 1
 
 
@@ -91,5 +92,5 @@ def _answers(questions: Mapping[str, Question], resumed: Any) -> Iterator[tuple[
         resumed = dict.fromkeys(questions, resumed) if len(questions) == 1 else {}
     for step, question in questions.items():
         answer = resumed.get(step)
-        if isinstance(answer, str) and (not question.choices or answer in question.choices):
+        if isinstance(answer, str) and answer.strip() and (not question.choices or answer in question.choices):
             yield step, answer
