@@ -52,7 +52,8 @@ class Grade(Node):
 
     async def __call__(self, state: State, deps: Deps) -> State:
         question = Template(self.question).fill(state, render).strip()
-        judged = _by_passage(state[self.among])[: self.limit]
+        given = state[self.among]
+        judged = (_by_passage(given) if self.among == "evidence" else [[passage] for passage in given])[: self.limit]
         prompt = deps.prompts[self.prompt]
         asked = [prompt.messages({**state, "question": question, "passage": slices}) for slices in judged]
         odds = await gather(*(yes_or_no(deps, self.model, messages) for messages in asked))

@@ -55,6 +55,8 @@ class Rewrite(Node):
         return {"query": next(iter(listed(completion.text)), tried)}
 
     def cost(self, sizes: Sizes) -> Calls:
+        if not sizes.items("query"):
+            return Calls()  # in the first round the query is the question
         found = sizes.shown(max(1, self.shown) * (self.characters * sizes.scale.character + 1))
         filled = {"question": sizes.template(self.question), "query": sizes.bytes("query"), "found": found}
         return Calls(model=1, prompt=sizes.prompt(self.prompt, **filled), completion=self.max_tokens)

@@ -89,8 +89,7 @@ async def _course(jobs: Jobs, terms: Terms, frame: Frame) -> _Course:
             finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in running if task in finished]:  # in the jobs' order
                 if len(course.done) < terms.need:
-                    _sort(course, running[task], task, final)
-                del running[task]
+                    _sort(course, running.pop(task), task, final)
     finally:
         for task in running:
             task.cancel()
