@@ -122,6 +122,28 @@ def graphs() -> str:
     return _table(("graph", "what it does"), [(f"`{name}`", load_graph(name).about) for name in shipped_graphs()])
 
 
+def plans() -> str:
+    """What the shipped graphs cost with the local default model, by their plans."""
+    from agentrag.core.resources import shipped_graphs
+    from agentrag.core.settings import LlamaCpp, Runtime
+    from agentrag.graph.loader import load_graph
+    from agentrag.graph.plan import plan
+    from agentrag.graph.planning.prices import price_of
+
+    price = price_of(LlamaCpp(model="any"), context=Runtime.model_fields["context"].default)
+    rows = []
+    for name in shipped_graphs():
+        spec = load_graph(name)
+        made = plan(spec, dict.fromkeys(spec.slots, price))
+        cases = (made.best, made.expected, made.worst)
+        figures = (
+            " / ".join(f"{getattr(case, figure):,.0f}" for case in cases)
+            for figure in ("calls", "passages", "tokens", "seconds")
+        )
+        rows.append((f"`{name}`", *figures))
+    return _table(("graph", "calls", "passages", "tokens", "seconds"), rows)
+
+
 def prompts() -> str:
     """The shipped prompts."""
     from agentrag.core.prompts import Prompts
@@ -175,6 +197,7 @@ REGIONS: dict[str, Callable[[], str]] = {
         measures,
         models,
         nodes,
+        plans,
         prompts,
         settings,
         squad,
