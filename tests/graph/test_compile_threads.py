@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command, interrupt
 
 from agentrag.core.channels import State
@@ -216,7 +218,6 @@ async def test_an_answer_is_not_taken_for_another_question_whoever_asks(form: Fo
 @pytest.mark.parametrize("late", [(), ("late",)], ids=["agentrag imported first", "langgraph imported first"])
 @pytest.mark.parametrize("saver", ["memory", "sqlite"])
 def test_checkpoints_bring_back_every_type_and_warn_of_none(saver: str, late: tuple[str, ...], tmp_path: Path) -> None:
-    pytest.importorskip("langgraph.checkpoint.sqlite")
     command = [sys.executable, "-m", "tests.graph.thread_worker", saver, str(tmp_path), *late]
     plain = {name: value for name, value in os.environ.items() if not name.startswith("LANGGRAPH")}
     done = subprocess.run(command, env=plain, capture_output=True, text=True, cwd=ROOT)
@@ -227,10 +228,21 @@ def test_checkpoints_bring_back_every_type_and_warn_of_none(saver: str, late: tu
     assert types == "Gate dict[Gate,NoneType] list[Citation] list[Message] list[Passage] str"
 
 
+@pytest.mark.parametrize("form", ["whole", "steps"])
+def test_a_thread_whose_process_is_killed_goes_on_in_another_and_asks_nothing_again(form: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.graph.killed_worker", form, str(tmp_path)]
+    for calls in (0, 2, 4):
+        killed = subprocess.run([*command, str(calls)], cwd=ROOT, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL
+        assert len((tmp_path / "answered").read_text().splitlines()) == calls
+    done = subprocess.run([*command, "9"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "{'answer': 'q!!!!!?', 'question': 'q!!!!!'}\n"
+    assert (tmp_path / "answered").read_text().splitlines() == ["q", "q!", "q!!", "q!!!", "q!!!!"]
+
+
 @FORMS
 def test_callers_without_an_event_loop_have_threads_too(form: Form, tmp_path: Path) -> None:
-    sqlite = pytest.importorskip("langgraph.checkpoint.sqlite")
-    with sqlite.SqliteSaver.from_conn_string(str(tmp_path / "threads.sqlite")) as saver:
+    with SqliteSaver.from_conn_string(str(tmp_path / "threads.sqlite")) as saver:
         compiled = form(spec("  - search\n" + APPROVE + "  - tell\n", "[answer, passages]"), saver)
         context = deps()
         assert "__interrupt__" in compiled.invoke({"question": "cat"}, THREAD, context=context)
