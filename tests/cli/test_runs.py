@@ -7,8 +7,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,17 @@ async def test_a_replay_prints_the_bytes_of_the_run_without_its_server_graph_and
     assert await agentrag("runs", "replay", "last", "--journal", "tape.sqlite", "--json") == ran
     assert (await agentrag("runs", "replay", "last")).out == f"{json.loads(ran.out)['outputs']['answer']}\n"
     assert place.server.count == count
+
+
+async def test_a_replay_that_is_not_what_was_recorded_ends_with_code_1_and_says_what_differs(
+    place: Place, agentrag: Agentrag
+) -> None:
+    result = await place.run("graph", STEPS)
+    with closing(sqlite3.connect(place.runs.path)) as journal, journal:
+        journal.execute("UPDATE runs SET outputs = ?", (b'{"answer":"another"}',))
+    done = await agentrag("runs", "replay", "last", "--json")
+    told = f'the replay of run {result.run} is not what was recorded\n  answer: recorded "another", now "{result["answer"]}"'
+    assert (done.code, done.out, done.err) == (1, "", f"error: {told}\n")
 
 
 async def test_a_failed_run_is_resumed_and_what_was_saved_is_told(place: Place, agentrag: Agentrag) -> None:
