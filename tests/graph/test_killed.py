@@ -26,9 +26,9 @@ from agentrag.graph.replaying import RecordedAnswers, replay_deps
 from agentrag.journal.history import History
 from agentrag.journal.past import PastCall
 from agentrag.testing.server import Reply, StubChatServer
-from tests.graph import killed_worker as worker
+from tests.graph import forking_worker as worker
 
-WORKER = Path(__file__).with_name("killed_worker.py")
+WORKER = Path(__file__).with_name("forking_worker.py")
 LATENCY = 0.006
 
 
