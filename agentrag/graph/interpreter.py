@@ -54,9 +54,9 @@ async def execute(
         RunError: Something else failed.
     """
     state = program.entered(inputs)
-    recorder = _Recorder(deps.journal, deps.run or new_run_id(), deps.listen)
+    recorder = Recorder(deps.journal, deps.run or new_run_id(), deps.listen, through)
     deps = replace(deps, run=recorder.run, listen=recorder.listen)
-    deps.journal.begin(_record(program, state, deps))
+    deps.journal.begin(record_of(program, state, deps))
     recorder.listen(RunStarted(recorder.run, program.spec.name))
     with recorder:
         outputs, end = await program.outputs_of(state, Frame(deps, through=through), "flow")
@@ -65,7 +65,8 @@ async def execute(
     return outputs
 
 
-def _record(program: Program, state: State, deps: Deps) -> RunRecord:
+def record_of(program: Program, state: State, deps: Deps) -> RunRecord:
+    """What the journal keeps of a run that begins with `state`."""
     origin, manifest = deps.origin, program.manifest
     return RunRecord(
         deps.run,
@@ -82,12 +83,18 @@ def _record(program: Program, state: State, deps: Deps) -> RunRecord:
 
 
 @dataclass
-class _Recorder:
-    """Hears the events of a run: adds up costs by node, writes notes, passes them on. As a context it records the end."""
+class Recorder:
+    """Hears the events of a run: adds up costs by node, writes notes, passes them on. As a context it records the end.
+
+    Attributes:
+        through: Exceptions that are no failures: with them the run waits to go on.
+        outputs: What it gave, once it has.
+    """
 
     journal: Journal
     run: str
     tell: Callable[[Event], None]
+    through: tuple[type[BaseException], ...] = ()
     paid: dict[str, Usage] = field(default_factory=dict)
     saved: dict[str, Usage] = field(default_factory=dict)
     outputs: Mapping[str, Any] | None = None
@@ -101,13 +108,13 @@ class _Recorder:
             self.journal.note(self.run, event.step, kind, body(event))  # type: ignore[union-attr]  # every noted event has a step
         self.tell(event)
 
-    def __enter__(self) -> _Recorder:
+    def __enter__(self) -> Recorder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None:
             self.journal.end(self.run, "finished", to_json(self.outputs))
-        elif isinstance(error, PausedError):
+        elif isinstance(error, (PausedError, *self.through)):
             self.journal.end(self.run, "paused", error=str(error))
         elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
             self.journal.end(self.run, "cancelled")

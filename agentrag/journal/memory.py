@@ -82,7 +82,8 @@ class MemoryJournal:
 
     def settled(self, run: str, step: str) -> Any:
         """What was decided at a step; see `agentrag.core.ports.Journal`."""
-        return json.loads(self._run(run).settled.get(step, "null"))
+        known = self._runs.get(run)
+        return json.loads(known.settled.get(step, "null")) if known else None
 
     def settle(self, run: str, step: str, value: Any) -> None:
         """Keep a decision; see `agentrag.core.ports.Journal`."""

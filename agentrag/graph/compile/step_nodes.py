@@ -14,7 +14,6 @@ from langgraph.errors import GraphBubbleUp
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
-from agentrag.core.errors import ExhaustedError
 from agentrag.core.events import ChoiceMade, LoopFinished, RunFinished, RunStarted
 from agentrag.graph.compile.state import ABSENT, NOW, RUN, Lap, Ledger, changes, channels_in, laps_in
 from agentrag.graph.compile.task import given, run_id, with_answers
@@ -22,7 +21,7 @@ from agentrag.graph.flow.choose import Branching
 from agentrag.graph.flow.frame import Frame, Op, Returned, Rounds, Sequence
 from agentrag.graph.flow.program import Program
 from agentrag.graph.flow.repeat import Loop, Round, better
-from agentrag.graph.interpreter import _record, _Recorder
+from agentrag.graph.interpreter import Recorder, record_of
 
 Laps = Mapping[str, Lap]
 Writes = dict[str, Any]
@@ -182,17 +181,9 @@ class Judge(Step):
         best = better(lap.best, Round(lap.number, verdict.score, _only(state, self.op.writes)))
         if lap.number < self.op.at_most:
             return {key: Lap(lap.number + 1, [*lap.rounds, _only(state, self.measured)], best)}
-        return self._exhausted(state, best, place, deps)
-
-    def _exhausted(self, state: State, best: Round, place: str, deps: Deps) -> Writes:
-        loop, key = self.op, self.here.key
-        kept = best.number if loop.exhausted == "return_best" else loop.at_most
-        deps.listen(LoopFinished(place, loop.at_most, "exhausted", kept))
-        if isinstance(loop.exhausted, Sequence):
-            return {key: Lap(loop.at_most, exhausted=True)}
-        if loop.exhausted == "fail":
-            raise ExhaustedError(place, loop.at_most, loop.until.text if loop.until else "an end")
-        return changes(state, loop.restored(state, best)) | {key: ABSENT}
+        ended = self.op.ended(state, best, place, deps.listen)
+        following = isinstance(self.op.exhausted, Sequence)
+        return changes(state, ended) | {key: Lap(lap.number, exhausted=True) if following else ABSENT}
 
     def route(self, values: Mapping[str, Any]) -> str:
         """Where a LangGraph state goes on."""
@@ -234,7 +225,7 @@ class Between(LangGraphNode):
         return Ledger()
 
     async def _run(self, values: Mapping[str, Any], deps: Deps, ledger: Ledger) -> Writes:
-        recorder = _Recorder(deps.journal, deps.run, deps.listen, ledger.paid, ledger.saved)
+        recorder = Recorder(deps.journal, deps.run, deps.listen, (GraphBubbleUp,), ledger.paid, ledger.saved)
         with ExitStack() as ending:
             ending.push(recorder)
             try:
@@ -254,7 +245,7 @@ def _inputs(program: Program, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _open(program: Program, inputs: State, deps: Deps) -> None:
-    deps.journal.begin(_record(program, inputs, deps))
+    deps.journal.begin(record_of(program, inputs, deps))
     deps.listen(RunStarted(deps.run, program.spec.name))
 
 

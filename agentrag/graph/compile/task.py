@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from langgraph.checkpoint.base.id import UUID
-from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import ExecutionInfo, get_runtime
 from langgraph.types import interrupt
 
@@ -68,9 +67,6 @@ async def with_answers(work: Callable[[], Awaitable[T]], deps: Deps, info: Execu
     while True:
         try:
             return await work()
-        except GraphBubbleUp:
-            deps.journal.end(deps.run, "paused")  # a node of the graph asked LangGraph to wait
-            raise
         except PausedError as error:
             if info.thread_id is None:
                 raise

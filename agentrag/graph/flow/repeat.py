@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentrag.core.channels import State
 from agentrag.core.errors import ExhaustedError
-from agentrag.core.events import LoopFinished, RoundFinished
+from agentrag.core.events import Event, LoopFinished, RoundFinished
 from agentrag.graph.expressions import Expression
 from agentrag.graph.flow.choose import evaluated
 from agentrag.graph.flow.frame import Frame, Rounds, Sequence
@@ -62,7 +63,12 @@ class Loop:
                 return state
             best = better(best, Round(number, verdict.score, state))
             rounds = (*rounds, state)
-        return await self._exhausted(state, best, frame, where)
+        if best is None:
+            raise ValueError("a loop has at least one round")
+        ended = self.ended(state, best, place, frame.deps.listen)
+        if isinstance(self.exhausted, Sequence):
+            return await self.exhausted.run(ended, frame, f"{where}.exhausted")
+        return ended
 
     def entered(self, state: State) -> State:
         """The state when the loop begins."""
@@ -86,17 +92,17 @@ class Loop:
         kept = {name: value for name, value in state.items() if name not in self.writes}
         return kept | {name: best.state[name] for name in self.writes if name in best.state}
 
-    async def _exhausted(self, state: State, best: Round | None, frame: Frame, where: str) -> State:
-        place = f"{where}.repeat"
-        if best is None:
-            raise ValueError("a loop has at least one round")
+    def ended(self, state: State, best: Round, place: str, listen: Callable[[Event], None]) -> State:
+        """The state after the last round; steps may follow.
+
+        Raises:
+            ExhaustedError: The loop fails when it comes here.
+        """
         kept = best.number if self.exhausted == "return_best" else self.at_most
-        frame.deps.listen(LoopFinished(place, self.at_most, "exhausted", kept))
-        if isinstance(self.exhausted, Sequence):
-            return await self.exhausted.run(state, frame, f"{where}.exhausted")
+        listen(LoopFinished(place, self.at_most, "exhausted", kept))
         if self.exhausted == "fail":
             raise ExhaustedError(place, self.at_most, self.until.text if self.until else "an end")
-        return self.restored(state, best)
+        return self.restored(state, best) if self.exhausted == "return_best" else state
 
 
 def better(best: Round | None, other: Round) -> Round:
