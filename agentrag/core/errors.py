@@ -238,10 +238,15 @@ class ModelError(RunError):
         super().__init__(message)
 
 
+LONGEST_NAME = 200
+"""Characters of an unknown name that are shown."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that `name` is unknown, what is nearest to it, and what is known."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name[:LONGEST_NAME], names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     listing = ", ".join(names) if names else "none"
-    return f"Unknown {kind} '{name}'.{hint} Known: {listing}."
+    shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+    return f"Unknown {kind} '{shown}'.{hint} Known: {listing}."

@@ -19,11 +19,19 @@ def shipped_graphs() -> list[str]:
 
 def find_graph(name: str) -> Path | None:
     """Path of a graph by file path or shipped name; None where there is neither."""
-    if (path := Path(name)).is_file():
+    if is_file(path := Path(name)):
         return path
     if name in shipped_graphs():
         return Path(str(shipped("graphs") / f"{name}.yaml"))
     return None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def shipped_name(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from agentrag.core.errors import Problem, SpecError, UnknownNameError, unknown
 from agentrag.core.located import Located, load_yaml, validation_problems
 from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
-from agentrag.core.resources import find_graph, shipped_graphs
+from agentrag.core.resources import find_graph, is_file, shipped_graphs
 from agentrag.graph.assemble import assembled
 from agentrag.graph.spec import GraphSpec, known_keys, prompts_of, use_of
 from agentrag.graph.view import Doubts
@@ -95,7 +95,7 @@ def _kept(text: str, file: str, prompts: Prompts, above: tuple[Path, ...]) -> Gr
 def _beside(file: Path, above: tuple[Path, ...], use: str) -> GraphSpec:
     """The graph that a step of `file` names."""
     near = file.parent / use
-    return _load(near if near.is_file() else use, above or (file.resolve(),))
+    return _load(near if is_file(near) else use, above or (file.resolve(),))
 
 
 @dataclass(frozen=True)

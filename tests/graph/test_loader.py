@@ -68,6 +68,8 @@ def test_a_path_beats_a_shipped_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("aks", "Unknown graph 'aks'. Did you mean 'ask'?"),
         ("graphs/nothing.yaml", "Unknown graph 'graphs/nothing.yaml'. Known: "),
         (str(GRAPHS), f"Unknown graph '{GRAPHS}'."),
+        ("a" * 5000, f"Unknown graph '{'a' * 197}...'. Known: "),
+        ("a\0b", "Unknown graph 'a\0b'. Known: "),
     ],
 )
 def test_a_graph_that_is_not_there_is_a_located_error(name: str, said: str) -> None:
