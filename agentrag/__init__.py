@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from agentrag.graph.measures import measure
     from agentrag.graph.mount import mount
     from agentrag.graph.python import ask_human, choose, each, parallel, repeat, return_, seq, subgraph
+    from agentrag.runs import Runs
+    from agentrag.variation import Changes
 
 _HOMES = {
     "AgentRagError": "agentrag.core.errors",
+    "Changes": "agentrag.variation",
     "Citation": "agentrag.core.types",
     "Graph": "agentrag.app",
     "Message": "agentrag.core.types",
     "Node": "agentrag.core.node",
     "Passage": "agentrag.core.types",
     "Result": "agentrag.app",
+    "Runs": "agentrag.runs",
     "Settings": "agentrag.core.settings",
     "ask_human": "agentrag.graph.python",
     "choose": "agentrag.graph.python",
@@ -48,12 +52,14 @@ _HOMES = {
 
 __all__ = [
     "AgentRagError",
+    "Changes",
     "Citation",
     "Graph",
     "Message",
     "Node",
     "Passage",
     "Result",
+    "Runs",
     "Settings",
     "ask_human",
     "choose",

@@ -173,18 +173,21 @@ class Graph:
         async with AsyncExitStack() as stack:
             if deps is None:
                 deps = await stack.enter_async_context(open_deps(self, settings, models=models, collections=collections))
-            events = stream_run(self._compiled, self.spec, inputs, self._started(deps, models, collections))
+            events = stream_run(self._compiled, self.spec, inputs, self._started(deps))
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    def _started(self, deps: Deps, models: Mapping[str, str] | None, collections: CollectionNames | None) -> Deps:
-        """The back ends with what the record of a new run says of its start; as they are where a run was prepared."""
+    @property
+    def ref(self) -> str:
+        """Where it can be loaded from again: a shipped name or a path; "" for a graph made in Python."""
+        return "" if self.file is None else shipped_name(self.file) or str(self.file.resolve())
+
+    def _started(self, deps: Deps) -> Deps:
+        """The back ends with a name for a new run, and what its record says of its start."""
         if deps.run:
             return deps
-        ref = "" if self.file is None else shipped_name(self.file) or str(self.file.resolve())
-        options = {"models": dict(models or {}), "collections": dict(collections or {})}
-        return replace(deps, run=new_run_id(), origin=Origin(ref, options))
+        return replace(deps, run=new_run_id(), origin=replace(deps.origin, ref=self.ref))
 
     async def run(
         self,
@@ -244,7 +247,8 @@ async def open_deps(
         if journal is None:
             journal = _open_journal(settings)
             stack.callback(journal.close)
-        yield Deps(models=chat, collections=searchers, prompts=graph.spec.prompts, journal=journal, embedder=embedder)
+        origin = Origin(options={"models": dict(models or {}), "collections": dict(collections or {})})
+        yield Deps(chat, searchers, graph.spec.prompts, journal, embedder, origin=origin)
 
 
 async def _open_models(

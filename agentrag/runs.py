@@ -19,7 +19,7 @@ from agentrag.core.events import Event
 from agentrag.core.ports import Journal, RunRecord, RunStatus
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
-from agentrag.graph.answers import OPEN, answers_to, refuse_needless, refuse_wrong_settlements
+from agentrag.graph.answers import OPEN, answers_to, kept, refuse_needless, refuse_wrong_settlements
 from agentrag.graph.recorded import recorded_graph, recorded_outputs, refuse_changed
 from agentrag.graph.replaying import RecordedAnswers, differences, replay_deps
 from agentrag.graph.tree import TreeStep, costs_of, tree_of
@@ -168,7 +168,8 @@ class Runs:
                     given = answers_to(error.questions, left)
                     if not given:
                         raise
-                _settle(deps.journal, record, {step: {"answer": answer} for step, answer in given.items()})
+                    answered = {step: kept(error.questions[step], answer) for step, answer in given.items()}
+                _settle(deps.journal, record, answered)
 
     async def replay(self, name: str, on_event: OnEvent | None = None) -> Replayed:
         """Run the recorded graph against the record alone: no model, no collection and no network is used.

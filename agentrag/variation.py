@@ -10,7 +10,7 @@ from agentrag.app import EVERY_SLOT, Graph
 from agentrag.core.calls import new_run_id
 from agentrag.core.errors import RunError
 from agentrag.core.ports import RunRecord
-from agentrag.core.resources import find_graph, shipped_name
+from agentrag.core.resources import find_graph
 from agentrag.graph.recorded import recorded_graph, with_settings
 
 
@@ -61,7 +61,7 @@ def varied(parent: RunRecord, changes: Changes, cut: str | None) -> tuple[Graph,
         "collections": _known(parent.options.get("collections", {}), spec.collection_slots),
     }
     inputs = _known(parent.inputs, spec.inputs.keys()) | dict(changes.inputs)
-    return graph, replace(parent, run=new_run_id(), ref=_ref(graph), inputs=inputs, options=options, parent=parent.run, cut=cut)
+    return graph, replace(parent, run=new_run_id(), ref=graph.ref, inputs=inputs, options=options, parent=parent.run, cut=cut)
 
 
 def current_graph(record: RunRecord) -> Graph:
@@ -81,8 +81,3 @@ def current_graph(record: RunRecord) -> Graph:
 
 def _known(given: Mapping[str, Any], names: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in names}
-
-
-def _ref(graph: Graph) -> str:
-    """Where the graph can be loaded from again; a changed one from its record only."""
-    return "" if graph.file is None else shipped_name(graph.file) or str(graph.file.resolve())

@@ -44,14 +44,14 @@ def ask(
         from agentrag.app import Graph
         from agentrag.cli import answers
         from agentrag.cli.inputs import typed
+        from agentrag.cli.results import watched
 
         agent = Graph.load(graph)
         values = typed(agent.spec, {"question": question, **given})
+        result = await watched(lambda see: agent.run(models=slots, collections=named, on_event=see, **values), quiet=as_json)
         if as_json:
-            say_json(answers.as_json(await agent.run(models=slots, collections=named, **values)))
+            say_json(answers.as_json(result))
             return
-        with answers.Draft() as draft:
-            result = await agent.run(models=slots, collections=named, on_event=draft.see, **values)
         answers.print_answer(result)
         answers.note_cost(result)
 

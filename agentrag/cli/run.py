@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from agentrag.cli.console import pairs, run_async, say, say_json
+from agentrag.cli.console import pairs, run_async, say_json
 from agentrag.cli.options import (
     CollectionOption,
     EveryModelOption,
@@ -16,9 +16,6 @@ from agentrag.cli.options import (
     bindings,
     collections,
 )
-
-if TYPE_CHECKING:
-    from agentrag.app import Result
 
 
 def run(
@@ -38,36 +35,16 @@ def run(
     async def main() -> None:
         # lazy: --help needs none of it
         from agentrag.app import Graph
-        from agentrag.cli.answers import Draft
         from agentrag.cli.inputs import typed
+        from agentrag.cli.results import as_json as to_data
+        from agentrag.cli.results import print_outputs, watched
 
         agent = Graph.load(graph)
         values = typed(agent.spec, given)
+        result = await watched(lambda see: agent.run(models=slots, collections=named, on_event=see, **values), quiet=as_json)
         if as_json:
-            say_json(_as_json(await agent.run(models=slots, collections=named, **values)))
-            return
-        with Draft() as draft:
-            result = await agent.run(models=slots, collections=named, on_event=draft.see, **values)
-        _print(result)
+            say_json(to_data(result))
+        else:
+            print_outputs(result)
 
     run_async(main)
-
-
-def _as_json(result: Result) -> dict[str, Any]:
-    from pydantic_core import to_jsonable_python
-
-    usage = to_jsonable_python(result.usage)
-    return {"outputs": to_jsonable_python(result.outputs), "usage": usage, "run": result.run}
-
-
-def _print(result: Result) -> None:
-    from pydantic_core import to_json
-
-    from agentrag.cli.answers import note_cost, print_answer
-
-    if "answer" in result.outputs:
-        print_answer(result)
-    for name, value in result.outputs.items():
-        if name not in {"answer", "abstained", "citations"}:
-            say(f"{name}: {value if isinstance(value, str) else to_json(value).decode()}")
-    note_cost(result)

@@ -26,6 +26,11 @@ def refuse_needless(past: PastRun, settled: Mapping[str, Any], given: Mapping[st
         raise InputError(f"Run {past.record.run} waits for no answer: it is {past.status}.")
 
 
+def kept(question: Question, answer: str) -> dict[str, str]:
+    """An answer as the journal keeps it: with its question, so that a fork that asks the same has it too."""
+    return {"answer": answer, "question": question.text}
+
+
 def answers_to(questions: Mapping[str, Question], given: dict[str, str]) -> dict[str, str]:
     """Take the answers to open questions out of `given`, by step; those to questions that come later stay in it.
 

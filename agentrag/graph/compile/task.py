@@ -15,6 +15,7 @@ from langgraph.types import interrupt
 from agentrag.core.deps import Deps
 from agentrag.core.errors import PausedError, Question, RunError
 from agentrag.core.events import Event
+from agentrag.graph.answers import kept
 
 T = TypeVar("T")
 _CLOCK_BEGAN = datetime(1582, 10, 15, tzinfo=UTC)
@@ -73,7 +74,7 @@ async def with_answers(work: Callable[[], Awaitable[T]], deps: Deps, info: Execu
             questions = error.questions
         answers = dict(_answers(questions, interrupt(_asked(questions))))
         for step, answer in answers.items():
-            deps.journal.settle(deps.run, step, {"answer": answer})
+            deps.journal.settle(deps.run, step, kept(questions[step], answer))
         deps.journal.settle(deps.run, f"{info.task_id}#{had}", sorted(answers))
         had += 1
 

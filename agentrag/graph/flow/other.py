@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentrag.core.channels import Channel, State
 from agentrag.core.errors import InputError, PausedError, Question, RunError
@@ -48,12 +48,25 @@ class Ask:
     channel: Channel
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
-        place = f"{where}.ask_human"
-        answer = frame.deps.journal.settled(frame.deps.run, place)
+        place, deps = f"{where}.ask_human", frame.deps
+        question = Question(Template(self.question).fill(state, render).strip(), self.choices)
+        answer = deps.journal.settled(deps.run, place)
         if answer is None:
-            question = Question(Template(self.question).fill(state, render).strip(), self.choices)
-            raise PausedError(frame.deps.run, {place: question})
+            answer = self._of_parent(question, frame, place)
+        if answer is None:
+            raise PausedError(deps.run, {place: question})
         return {**state, self.out: bounded(self.channel, answer["answer"])}
+
+    def _of_parent(self, question: Question, frame: Frame, place: str) -> Any:
+        """What the run that this one was forked from was answered at this step, where it asked the same."""
+        journal, origin = frame.deps.journal, frame.deps.origin
+        if origin.parent is None or origin.cut is not None:
+            return None
+        answer = journal.settled(origin.parent, place)
+        if answer is None or answer.get("question") != question.text or (self.choices and answer["answer"] not in self.choices):
+            return None
+        journal.settle(frame.deps.run, place, answer)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

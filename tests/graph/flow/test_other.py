@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from agentrag.core.deps import Origin
 from agentrag.core.errors import NodeError, PausedError, Question
 from agentrag.core.events import Event, RunFinished, StepStarted
+from agentrag.graph.answers import kept
 from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.loader import load_graph
 from agentrag.journal.memory import MemoryJournal
@@ -112,6 +114,22 @@ async def test_a_run_waits_for_a_person_and_goes_on_with_the_answer() -> None:
     course = await run(ASKING, deps)
     assert course.outputs == {"answer": "fast"}
     assert len(journal.calls) == 1  # the search before the pause was not made again
+
+
+async def test_a_fork_has_the_answer_of_its_parent_where_it_asks_the_same() -> None:
+    journal = MemoryJournal()
+    deps = replace(fake_deps(), journal=journal, run="waiting")
+    with pytest.raises(PausedError) as caught:
+        await run(ASKING, deps)
+    ((step, question),) = caught.value.questions.items()
+    journal.settle("waiting", step, kept(question, "approve"))
+    fork = replace(deps, run="fork", origin=Origin(parent="waiting"))
+    assert (await run(ASKING, fork)).outputs == {"answer": "fast"}
+    for other in (ASKING.replace("Send", "Drop"), ASKING.replace("approve", "accept")):
+        with pytest.raises(PausedError):
+            await run(other, replace(fork, run=other))
+    with pytest.raises(PausedError):
+        await run(ASKING, replace(deps, run="cut", origin=Origin(parent="waiting", cut="flow.0")))
 
 
 async def test_questions_of_parallel_branches_are_asked_together() -> None:
