@@ -5,7 +5,7 @@ UV := $(BIN)/python -m uv
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 export LITELLM_LOCAL_MODEL_COST_MAP ?= True
 
-.PHONY: setup setup-dev demo test soak check bench docs lock clean
+.PHONY: setup setup-dev setup-bench demo test soak check bench docs lock clean
 .DEFAULT_GOAL := setup
 
 $(BIN)/python:
@@ -23,9 +23,16 @@ $(BIN)/python:
 	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements-dev.lock
 	@touch $@
 
+.venv/.bench: .venv/.dev requirements-bench.lock
+	@echo "Installing the locked packages that benchmarks measure beside ours into .venv"
+	@$(UV) pip install --quiet --require-hashes --compile-bytecode -r requirements-bench.lock
+	@touch $@
+
 setup: .venv/.runtime
 
 setup-dev: .venv/.dev
+
+setup-bench: .venv/.bench
 
 demo: setup
 	$(BIN)/agentrag demo
@@ -43,7 +50,7 @@ check: setup-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.check_docs
 
-bench: setup-dev
+bench: setup-bench
 	$(BIN)/python -m benchmarks
 
 docs: setup-dev
@@ -53,6 +60,7 @@ docs: setup-dev
 lock: $(BIN)/python
 	$(UV) pip compile pyproject.toml $(LOCK) -o requirements.lock
 	$(UV) pip compile pyproject.toml --group dev $(LOCK) -o requirements-dev.lock
+	$(UV) pip compile pyproject.toml --group bench $(LOCK) --constraints requirements-dev.lock -o requirements-bench.lock
 
 clean:
 	rm -rf .venv site build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -143,7 +143,7 @@ class Graph:
         """The flow as a Mermaid flowchart."""
         return mermaid(self.spec)
 
-    async def stream(
+    def stream(
         self,
         deps: Deps | None = None,
         *,
@@ -170,24 +170,22 @@ class Graph:
         from agentrag.graph.compile import stream_run  # lazy: langgraph costs a second
 
         checked_inputs(self.spec, inputs)  # before any back end is opened
-        async with AsyncExitStack() as stack:
-            if deps is None:
-                deps = await stack.enter_async_context(open_deps(self, settings, models=models, collections=collections))
-            events = stream_run(self._compiled, self.spec, inputs, self._started(deps))
-            async with aclosing(events):
-                async for event in events:
-                    yield event
 
-    @property
+        def begun(back_ends: Deps) -> AsyncGenerator[Event, None]:
+            return stream_run(self._compiled, self.spec, inputs, self._started(back_ends))
+
+        if deps is not None:
+            return begun(deps)
+        return _opened(open_deps(self, settings, models=models, collections=collections), begun)
+
+    @cached_property
     def ref(self) -> str:
         """Where it can be loaded from again: a shipped name or a path; "" for a graph made in Python."""
         return "" if self.file is None else shipped_name(self.file) or str(self.file.resolve())
 
     def _started(self, deps: Deps) -> Deps:
         """The back ends with a name for a new run, and what its record says of its start."""
-        if deps.run:
-            return deps
-        return replace(deps, run=new_run_id(), origin=replace(deps.origin, ref=self.ref))
+        return deps if deps.run else deps.but(run=new_run_id(), origin=Origin(self.ref, deps.origin.options))
 
     async def run(
         self,
@@ -214,6 +212,15 @@ class Graph:
     def run_sync(self, deps: Deps | None = None, **arguments: Any) -> Result:
         """`run` for code without an event loop; takes the same arguments."""
         return asyncio.run(self.run(deps, **arguments))
+
+
+async def _opened(
+    opening: AbstractAsyncContextManager[Deps], begun: Callable[[Deps], AsyncGenerator[Event, None]]
+) -> AsyncGenerator[Event, None]:
+    """The events of a run whose back ends are open as long as it lasts."""
+    async with opening as deps, aclosing(begun(deps)) as events:
+        async for event in events:
+            yield event
 
 
 @asynccontextmanager

@@ -11,6 +11,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 CallKind = Literal["chat", "search", "embed", "tool", "clock", "random"]
+# encoders made once: `json.dumps` with arguments makes one for every call
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+_spaced = json.JSONEncoder(ensure_ascii=False).encode
+
 Effect = Literal["none", "read", "write"]
 """What a call does to the world. Only "write" changes something; it is never made again without a person's word."""
 
@@ -56,12 +60,12 @@ class OutwardCall:
     @cached_property
     def request_json(self) -> str:
         """The request as canonical JSON: sorted keys, no spaces."""
-        return json.dumps(self.request, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return _canonical(self.request)
 
     @cached_property
     def key(self) -> bytes:
         """Sha256 (32 bytes) of tenant, kind, target and request: equal for equal calls of any run."""
-        head = json.dumps([self.tenant, self.kind, self.target], ensure_ascii=False)
+        head = _spaced([self.tenant, self.kind, self.target])
         return hashlib.sha256(f"{head}{self.request_json}".encode()).digest()
 
     @property

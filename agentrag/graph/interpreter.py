@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
@@ -55,7 +55,7 @@ async def execute(
     """
     state = program.entered(inputs)
     recorder = Recorder(deps.journal, deps.run or new_run_id(), deps.listen, through)
-    deps = replace(deps, run=recorder.run, listen=recorder.listen)
+    deps = deps.but(run=recorder.run, listen=recorder.listen)
     deps.journal.begin(record_of(program, state, deps))
     recorder.listen(RunStarted(recorder.run, program.spec.name))
     with recorder:

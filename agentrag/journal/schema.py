@@ -31,7 +31,6 @@ _TABLES = (
     """CREATE TABLE answers (
         id INTEGER PRIMARY KEY, key BLOB NOT NULL, deterministic INTEGER NOT NULL, seconds REAL NOT NULL,
         request TEXT NOT NULL, body BLOB NOT NULL)""",
-    "CREATE INDEX answers_by_key ON answers (key) WHERE deterministic",
     """CREATE TABLE calls (
         run INTEGER NOT NULL REFERENCES runs(id), step TEXT NOT NULL, key BLOB NOT NULL, nth INTEGER NOT NULL,
         seq INTEGER NOT NULL, ordinal INTEGER NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL,

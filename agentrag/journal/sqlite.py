@@ -42,6 +42,8 @@ class SqliteJournal:
     def __init__(self, path: Path, *, reuse: bool = False) -> None:
         self.path, self.reuse = path, reuse
         self._records = Records(path)
+        if reuse:
+            self._records.prepare_reuse()
         self._runs: dict[str, OpenRun] = {}
         self._closed = False
 

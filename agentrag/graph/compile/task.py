@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -38,7 +37,7 @@ def given() -> tuple[Deps, ExecutionInfo]:
         write(event)
         tell(event)
 
-    return replace(deps, listen=listen), info
+    return deps.but(listen=listen), info
 
 
 def run_id(info: ExecutionInfo) -> str:

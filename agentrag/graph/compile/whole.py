@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -64,7 +64,7 @@ class Flow(Runnable[Mapping[str, Any], dict[str, Any]]):
             RunError: No deps were passed, or the run failed.
         """
         deps, info = given()
-        deps = replace(deps, run=deps.run or run_id(info))
+        deps = deps.but(run=deps.run or run_id(info))
         return await with_answers(lambda: execute(self.program, input, deps, through=(GraphBubbleUp,)), deps, info)
 
 
@@ -76,17 +76,30 @@ async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, A
         RunError: The run failed.
     """
     wanted = checked_inputs(spec, inputs)  # here too: LangGraph drops names that it does not know
-    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    told: list[Event] = []
+    news = loop.create_future()
+
+    def wake(*_: object) -> None:
+        if not news.done():
+            news.set_result(None)
 
     def listen(event: Event) -> None:
-        queue.put_nowait(event)
+        told.append(event)
+        wake()
         deps.listen(event)
 
-    run = asyncio.create_task(compiled.ainvoke(wanted, context=replace(deps, listen=listen)))
-    run.add_done_callback(lambda _: queue.put_nowait(None))
+    run = asyncio.create_task(compiled.ainvoke(wanted, context=deps.but(listen=listen)))
+    run.add_done_callback(wake)
     try:
-        while (event := await queue.get()) is not None:
-            yield event
+        while told or not run.done():
+            if not told:
+                news = loop.create_future()
+                await news
+            events = told.copy()
+            told.clear()
+            for event in events:
+                yield event
         await run
     finally:
         run.cancel()
