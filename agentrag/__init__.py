@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from agentrag.core.node import Node, node
     from agentrag.core.settings import Settings, load_settings
     from agentrag.core.types import Citation, Message, Passage
-    from agentrag.graph.joins import join
-    from agentrag.graph.measures import measure
+    from agentrag.graph.cel.measures import measure
+    from agentrag.graph.forms.python import ask_human, choose, each, parallel, repeat, return_, seq, subgraph
     from agentrag.graph.mount import mount
-    from agentrag.graph.python import ask_human, choose, each, parallel, repeat, return_, seq, subgraph
+    from agentrag.graph.values.joins import join
     from agentrag.runs import Runs
     from agentrag.variation import Changes
 
@@ -34,20 +34,20 @@ _HOMES = {
     "Result": "agentrag.app",
     "Runs": "agentrag.runs",
     "Settings": "agentrag.core.settings",
-    "ask_human": "agentrag.graph.python",
-    "choose": "agentrag.graph.python",
-    "each": "agentrag.graph.python",
-    "join": "agentrag.graph.joins",
+    "ask_human": "agentrag.graph.forms.python",
+    "choose": "agentrag.graph.forms.python",
+    "each": "agentrag.graph.forms.python",
+    "join": "agentrag.graph.values.joins",
     "load_settings": "agentrag.core.settings",
-    "measure": "agentrag.graph.measures",
+    "measure": "agentrag.graph.cel.measures",
     "mount": "agentrag.graph.mount",
     "node": "agentrag.core.node",
     "open_deps": "agentrag.app",
-    "parallel": "agentrag.graph.python",
-    "repeat": "agentrag.graph.python",
-    "return_": "agentrag.graph.python",
-    "seq": "agentrag.graph.python",
-    "subgraph": "agentrag.graph.python",
+    "parallel": "agentrag.graph.forms.python",
+    "repeat": "agentrag.graph.forms.python",
+    "return_": "agentrag.graph.forms.python",
+    "seq": "agentrag.graph.forms.python",
+    "subgraph": "agentrag.graph.forms.python",
 }
 
 __all__ = [

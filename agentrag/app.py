@@ -20,10 +20,10 @@ from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
 from agentrag.core.resources import find_graph, shipped_name
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
-from agentrag.graph.draw import mermaid
+from agentrag.graph.forms.draw import mermaid
+from agentrag.graph.forms.python import FlowStep, spec_from_python
 from agentrag.graph.inputs import checked_inputs
 from agentrag.graph.loader import load_graph
-from agentrag.graph.python import FlowStep, spec_from_python
 from agentrag.graph.spec import GraphSpec
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Graph:
         Raises:
             SpecError: A node's type has no registered name, so that no file can name it.
         """
-        from agentrag.graph.yaml import to_yaml  # lazy: brings ruamel
+        from agentrag.graph.forms.yaml import to_yaml  # lazy: brings ruamel
 
         return to_yaml(self.spec, self.file.read_text(encoding="utf-8") if self.file else None)
 

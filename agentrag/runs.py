@@ -19,10 +19,10 @@ from agentrag.core.events import Event
 from agentrag.core.ports import Journal, RunRecord, RunStatus
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
-from agentrag.graph.answers import OPEN, answers_to, kept, refuse_needless, refuse_wrong_settlements
-from agentrag.graph.recorded import recorded_graph, recorded_outputs, refuse_changed
-from agentrag.graph.replaying import RecordedAnswers, differences, replay_deps
-from agentrag.graph.tree import TreeStep, costs_of, tree_of
+from agentrag.graph.recorded.answers import OPEN, answers_to, kept, refuse_needless, refuse_wrong_settlements
+from agentrag.graph.recorded.replaying import RecordedAnswers, differences, replay_deps
+from agentrag.graph.recorded.sources import recorded_graph, recorded_outputs, refuse_changed
+from agentrag.graph.recorded.tree import TreeStep, costs_of, tree_of
 from agentrag.journal.export import export_cassette, export_lines
 from agentrag.journal.history import History
 from agentrag.journal.past import PastRun

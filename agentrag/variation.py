@@ -11,7 +11,7 @@ from agentrag.core.calls import new_run_id
 from agentrag.core.errors import RunError
 from agentrag.core.ports import RunRecord
 from agentrag.core.resources import find_graph
-from agentrag.graph.recorded import recorded_graph, with_settings
+from agentrag.graph.recorded.sources import recorded_graph, with_settings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from agentrag.core.channels import STANDARD, Channel
 from agentrag.core.types import Passage
-from agentrag.graph.expressions import compile_expression
+from agentrag.graph.cel.expressions import compile_expression
 
 State = Mapping[str, Any]
 Evaluate = Callable[[State], Any]

@@ -11,7 +11,7 @@ from time import process_time
 
 from agentrag.core.channels import STANDARD
 from agentrag.core.types import Passage
-from agentrag.graph.expressions import compile_expression
+from agentrag.graph.cel.expressions import compile_expression
 from agentrag.graph.loader import load_graph_text
 from benchmarks.clock import verdict
 from benchmarks.ours import NOTE

@@ -76,8 +76,8 @@ def test_without_the_plugin_its_graph_is_refused_by_the_names_that_are_unknown()
 def test_what_the_plugin_registers_is_known_by_its_entry_points_alone(installed: Path) -> None:
     code = """
 from agentrag.core.node import node
-from agentrag.graph.joins import join
-from agentrag.graph.measures import measure
+from agentrag.graph.values.joins import join
+from agentrag.graph.cel.measures import measure
 print([name for table in (node, measure, join) for name in table.names() if name in ("example.feedback", "grown", "longest")])
 """
     assert python("-c", code, path=installed).stdout.strip() == "['example.feedback', 'grown', 'longest']"

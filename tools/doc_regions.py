@@ -97,8 +97,8 @@ def channels() -> str:
 
 def measures() -> str:
     """The built-in measures."""
-    from agentrag.graph.measures import measure
-    from agentrag.graph.signatures import accepted_text
+    from agentrag.graph.cel.measures import measure
+    from agentrag.graph.values.signatures import accepted_text
 
     rows = [
         (f"`{name}(channel)`", accepted_text(measure[name].takes), f"`{measure[name].result.__name__}`", measure[name].about)
@@ -109,7 +109,7 @@ def measures() -> str:
 
 def joins() -> str:
     """The built-in joins."""
-    from agentrag.graph.joins import join
+    from agentrag.graph.values.joins import join
 
     return _table(("join", "what it makes of the branches' values"), [(f"`{name}`", join[name].about) for name in join.names()])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agentrag.journal.redact import redacted
 
 if TYPE_CHECKING:
-    from agentrag.graph.tree import TreeStep
+    from agentrag.graph.recorded.tree import TreeStep
     from agentrag.journal.past import PastRun
     from agentrag.runs import Shown
 

@@ -12,7 +12,7 @@ from agentrag.cli.results import priced
 from agentrag.journal.redact import redacted
 
 if TYPE_CHECKING:
-    from agentrag.graph.tree import TreeStep
+    from agentrag.graph.recorded.tree import TreeStep
     from agentrag.journal.past import PastRun
     from agentrag.runs import Shown
 

@@ -18,7 +18,7 @@ def schema(
     An editor with YAML support uses it where a graph file begins with the line
     # yaml-language-server: $schema=FILE
     """
-    from agentrag.graph import schema as schemas  # lazy: --help needs none of it
+    from agentrag.graph.forms import schema as schemas  # lazy: --help needs none of it
 
     text = schemas.schema_text(schemas.json_schema(schemas.built_in() if built_in else None))
     if output is None:

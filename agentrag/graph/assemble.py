@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from agentrag.core.errors import Problem, SpecError, UnknownNameError
 from agentrag.core.located import Located, validation_problems
-from agentrag.graph.checks import findings
+from agentrag.graph.checks.names import findings
+from agentrag.graph.checks.view import Doubts
 from agentrag.graph.mend import mended
 from agentrag.graph.spec import GraphSpec, SubGraph, known_keys, walk
-from agentrag.graph.view import Doubts
 
 Resolve = Callable[[str], GraphSpec]
 """Finds and loads the graph that a `graph:` step names."""

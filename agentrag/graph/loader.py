@@ -17,8 +17,8 @@ from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
 from agentrag.core.resources import find_graph, is_file, shipped_graphs
 from agentrag.graph.assemble import assembled
+from agentrag.graph.checks.view import Doubts
 from agentrag.graph.spec import GraphSpec, known_keys, prompts_of, use_of
-from agentrag.graph.view import Doubts
 
 
 def load_graph(name: str | Path) -> GraphSpec:

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agentrag.graph.checks.view import Doubts
 from agentrag.graph.spec import LANGUAGE, GraphSpec
-from agentrag.graph.view import Doubts
 
 _PLACEHOLDERS: Mapping[str, Any] = {"agentrag": LANGUAGE, "name": "unnamed", "about": "", "source": ""}
 _DOUBTED = {"inputs": "channels", "channels": "channels", "models": "slots", "nodes": "nodes"}

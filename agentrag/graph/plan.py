@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 from agentrag.core.node import Node
 from agentrag.core.template import Template
-from agentrag.graph.bounds import is_enforced
 from agentrag.graph.channels import channels_of, type_text
 from agentrag.graph.planning.amounts import NOTHING, Amount, Bill
 from agentrag.graph.planning.cases import Best, Expected, Worst
@@ -20,6 +19,7 @@ from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.spots import Standing
 from agentrag.graph.planning.walk import reckoned
 from agentrag.graph.spec import GraphSpec
+from agentrag.graph.values.bounds import is_enforced
 from agentrag.journal import past
 
 

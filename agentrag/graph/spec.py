@@ -1,4 +1,4 @@
-"""GraphSpec: what a graph file says, as data. Whether it makes sense is for `agentrag.graph.checks`."""
+"""GraphSpec: what a graph file says, as data. Whether it makes sense is for `agentrag.graph.checks.names`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from agentrag.graph.schema import built_in, json_schema, schema_text
+from agentrag.graph.forms.schema import built_in, json_schema, schema_text
 from tests.cli.conftest import Command
 
 

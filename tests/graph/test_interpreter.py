@@ -13,9 +13,9 @@ from agentrag.core.deps import Deps
 from agentrag.core.errors import InputError, ModelError, NodeError, RunError
 from agentrag.core.events import ChoiceMade, Event, RunFinished, RunStarted, StepFinished, StepStarted
 from agentrag.core.types import Message, Passage, Usage
-from agentrag.graph.bounds import merge
 from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.loader import load_graph_text
+from agentrag.graph.values.bounds import merge
 from agentrag.testing.fakes import ScriptedModel, fake_deps, passages
 from tests.graph.sample_nodes import PROMPTS
 

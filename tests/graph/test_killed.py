@@ -22,7 +22,7 @@ from agentrag.core.errors import StoreError
 from agentrag.core.node import node
 from agentrag.core.ports import RunRecord
 from agentrag.graph.interpreter import Program, execute
-from agentrag.graph.replaying import RecordedAnswers, replay_deps
+from agentrag.graph.recorded.replaying import RecordedAnswers, replay_deps
 from agentrag.journal.history import History
 from agentrag.journal.past import PastCall
 from agentrag.testing.server import Reply, StubChatServer

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from agentrag.core.errors import NodeError, RunError, SpecError
 from agentrag.core.node import Node
 from agentrag.core.types import Message, Passage
+from agentrag.graph.forms.python import spec_from_python
+from agentrag.graph.forms.yaml import to_yaml
 from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.mount import Invocable, Mounted, mount
-from agentrag.graph.python import spec_from_python
 from agentrag.graph.spec import GraphSpec
-from agentrag.graph.yaml import to_yaml
 from agentrag.testing.fakes import fake_deps
 from tests.graph.sample_nodes import Fail
 

@@ -17,7 +17,7 @@ from agentrag.core.prompts import Prompts
 from agentrag.core.rendering import render
 from agentrag.core.sizes import CALL_TOKENS, ITEM_BYTES, LEAST, MESSAGE_TOKENS, Calls, Size, Sizes
 from agentrag.core.types import ChatRequest, Citation, Completion, Message, Passage, SearchRequest, TokenLogprob, Usage
-from agentrag.graph.bounds import bounded, size_of
+from agentrag.graph.values.bounds import bounded, size_of
 from agentrag.testing import ScriptedModel, fake_deps, passages
 
 SETTINGS: dict[str, list[dict[str, object]]] = {

@@ -14,8 +14,8 @@ from langgraph.graph import END, START, StateGraph
 from agentrag import Graph, Result, ask_human, choose, each, mount, parallel, repeat, return_, seq, subgraph
 from agentrag.core.errors import SpecError
 from agentrag.core.events import Event
+from agentrag.graph.forms.python import FlowStep
 from agentrag.graph.mount import Mounted
-from agentrag.graph.python import FlowStep
 from agentrag.graph.spec import AskHuman, Choose, Each, GraphSpec, Parallel, Repeat, Return, Step, SubGraph
 from agentrag.nodes.abstain import Abstain
 from agentrag.testing import fake_deps

@@ -13,11 +13,11 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from agentrag.core.deps import Deps
+from agentrag.graph.cel.expressions import Expression
 from agentrag.graph.compile.checkpoints import Saver, allowing
 from agentrag.graph.compile.state import NOW, RUN, Absent, Lap, Ledger, Slot
 from agentrag.graph.compile.step_nodes import Begin, Between, Choice, Enter, Here, Judge, LangGraphNode, Plain, Step
 from agentrag.graph.compile.whole import Compiled
-from agentrag.graph.expressions import Expression
 from agentrag.graph.flow.choose import Branching
 from agentrag.graph.flow.each import Map
 from agentrag.graph.flow.frame import Op, Sequence

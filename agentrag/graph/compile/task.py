@@ -14,7 +14,7 @@ from langgraph.types import interrupt
 from agentrag.core.deps import Deps
 from agentrag.core.errors import PausedError, Question, RunError
 from agentrag.core.events import Event
-from agentrag.graph.answers import kept
+from agentrag.graph.recorded.answers import kept
 
 T = TypeVar("T")
 _CLOCK_BEGAN = datetime(1582, 10, 15, tzinfo=UTC)

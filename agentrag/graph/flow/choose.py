@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agentrag.core.channels import State
 from agentrag.core.errors import RunError
 from agentrag.core.events import ChoiceMade
-from agentrag.graph.expressions import Expression
+from agentrag.graph.cel.expressions import Expression
 from agentrag.graph.flow.frame import Frame, Rounds, Sequence
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from agentrag.core.channels import Channel, State
 from agentrag.core.events import ItemsCut
-from agentrag.graph.bounds import merge, without_repeats
 from agentrag.graph.flow.fanout import Terms, fan_out
 from agentrag.graph.flow.frame import Frame, Sequence
+from agentrag.graph.values.bounds import merge, without_repeats
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from agentrag.core.channels import Channel, State
 from agentrag.core.errors import AgentRagError, InDoubtError, ModelError, NodeError, PausedError, ReplayError, RunError
 from agentrag.core.events import AttemptFailed, StepFailed, StepFinished, StepStarted
 from agentrag.core.node import Node
-from agentrag.graph.bounds import RETRY_WAIT, merge
 from agentrag.graph.flow.frame import Frame
+from agentrag.graph.values.bounds import RETRY_WAIT, merge
 
 FINAL = (NodeError, InDoubtError, PausedError, ReplayError)
 """Errors that say all there is to say, or that no further attempt may follow."""

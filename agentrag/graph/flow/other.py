@@ -10,8 +10,8 @@ from agentrag.core.channels import Channel, State
 from agentrag.core.errors import InputError, PausedError, Question, RunError
 from agentrag.core.rendering import render
 from agentrag.core.template import Template
-from agentrag.graph.bounds import bounded, merge
 from agentrag.graph.flow.frame import Frame, Returned
+from agentrag.graph.values.bounds import bounded, merge
 
 if TYPE_CHECKING:
     from agentrag.graph.flow.program import Program

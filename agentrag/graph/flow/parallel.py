@@ -9,10 +9,10 @@ from typing import Any
 
 from agentrag.core.channels import Channel, State
 from agentrag.core.errors import RunError
-from agentrag.graph.bounds import bounded
 from agentrag.graph.flow.fanout import Terms, fan_out
 from agentrag.graph.flow.frame import Frame, Sequence
-from agentrag.graph.joins import Join
+from agentrag.graph.values.bounds import bounded
+from agentrag.graph.values.joins import Join
 
 
 @dataclass(frozen=True, slots=True)

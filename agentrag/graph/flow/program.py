@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from agentrag.core.channels import Channel, State
-from agentrag.graph.bounds import bounded
+from agentrag.graph.cel.expressions import Expression, compile_expression
 from agentrag.graph.channels import channels_of
-from agentrag.graph.expressions import Expression, compile_expression
 from agentrag.graph.flow.choose import Branching
 from agentrag.graph.flow.each import Collected, Map
 from agentrag.graph.flow.frame import Frame, Op, Returned, Sequence
@@ -19,8 +18,7 @@ from agentrag.graph.flow.other import Ask, End, Nested
 from agentrag.graph.flow.parallel import Branch, Fork
 from agentrag.graph.flow.repeat import Loop
 from agentrag.graph.inputs import checked_inputs
-from agentrag.graph.joins import join
-from agentrag.graph.manifest import Manifest
+from agentrag.graph.recorded.manifest import Manifest
 from agentrag.graph.spec import (
     AskHuman,
     Choose,
@@ -35,6 +33,8 @@ from agentrag.graph.spec import (
     SubGraph,
     When,
 )
+from agentrag.graph.values.bounds import bounded
+from agentrag.graph.values.joins import join
 from agentrag.graph.writes import NONE, Writes, first_written_in_loops
 
 

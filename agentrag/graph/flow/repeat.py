@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agentrag.core.channels import State
 from agentrag.core.errors import ExhaustedError
 from agentrag.core.events import Event, LoopFinished, RoundFinished
-from agentrag.graph.expressions import Expression
+from agentrag.graph.cel.expressions import Expression
 from agentrag.graph.flow.choose import evaluated
 from agentrag.graph.flow.frame import Frame, Rounds, Sequence
 

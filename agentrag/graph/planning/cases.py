@@ -11,11 +11,11 @@ from typing import Protocol
 from agentrag.core.channels import Channel
 from agentrag.core.node import Node
 from agentrag.core.sizes import LEAST, MOST, UNBOUNDED, USUAL, Calls, Scale, Size, Sizes
-from agentrag.graph.bounds import RETRY_WAIT, size_of
 from agentrag.graph.planning.amounts import NOTHING, TOTAL, Amount, Bill, lined
 from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.values import most_of_input, narrow, usual, usual_input
 from agentrag.graph.spec import EachSpec, InputSpec, ParallelSpec, RepeatSpec
+from agentrag.graph.values.bounds import RETRY_WAIT, size_of
 
 SEARCH_SECONDS, EMBED_SECONDS, OTHER_SECONDS = 0.05, 0.1, 1.0
 """Assumed time of one call; of model calls, which are taken to be made one after the other, see `prices.Speed`."""

@@ -10,9 +10,9 @@ from agentrag.core.channels import Channel
 from agentrag.core.rendering import render
 from agentrag.core.sizes import ITEM_BYTES, Size
 from agentrag.core.types import Passage
-from agentrag.graph.bounds import size_of
 from agentrag.graph.channels import is_list
 from agentrag.graph.spec import InputSpec
+from agentrag.graph.values.bounds import size_of
 
 Table = Mapping[str, Size]
 USUAL_ITEMS = 5

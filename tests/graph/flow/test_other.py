@@ -10,9 +10,9 @@ import pytest
 from agentrag.core.deps import Origin
 from agentrag.core.errors import NodeError, PausedError, Question
 from agentrag.core.events import Event, RunFinished, StepStarted
-from agentrag.graph.answers import kept
 from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.loader import load_graph
+from agentrag.graph.recorded.answers import kept
 from agentrag.journal.memory import MemoryJournal
 from agentrag.testing.fakes import ScriptedModel, fake_deps
 from tests.graph.flow.running import run

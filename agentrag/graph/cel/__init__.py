@@ -1,0 +1,1 @@
+"""Expressions: CEL over channels, with measures over the rounds of a loop."""

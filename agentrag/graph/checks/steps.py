@@ -1,0 +1,242 @@
+"""What can be wrong with the steps of a flow, one function a step. Paths and names of nodes are checked elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentrag.core.channels import INPUT_TYPES
+from agentrag.core.errors import UnknownNameError, unknown
+from agentrag.core.template import Template
+from agentrag.graph.cel.expressions import ExpressionError, compile_expression
+from agentrag.graph.channels import Finding, Path, channels_of, is_list, type_text
+from agentrag.graph.checks.view import Graph
+from agentrag.graph.spec import (
+    AskHuman,
+    Choose,
+    Each,
+    GraphSpec,
+    Otherwise,
+    Parallel,
+    ParallelSpec,
+    Repeat,
+    Return,
+    Steps,
+    SubGraph,
+    SubGraphSpec,
+    When,
+    inner_flows,
+    walk,
+)
+from agentrag.graph.values.joins import join
+from agentrag.graph.writes import Writes
+
+
+def structure(graph: Graph) -> Iterator[Finding]:
+    """Yield all that is wrong with the steps."""
+    yield from _Checker(graph).steps(graph.spec.flow, ("flow",), in_loop=False, in_fan=False)
+
+
+class _Checker:
+    """Goes through the steps, knowing what is around each."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.channels = graph, graph.channels
+        self.writes = Writes.of(graph.spec)
+
+    def steps(self, steps: Steps, path: Path, *, in_loop: bool, in_fan: bool) -> Iterator[Finding]:
+        for index, step in enumerate(steps):
+            place = (*path, index)
+            match step:
+                case Choose():
+                    yield from self.choose(step, (*place, "choose"), in_loop)
+                case Repeat():
+                    yield from self.repeat(step, (*place, "repeat"))
+                case Parallel():
+                    yield from self.parallel(step.parallel, (*place, "parallel"))
+                case Each():
+                    yield from self.each(step, (*place, "each"))
+                case SubGraph():
+                    yield from self.subgraph(step.graph, (*place, "graph"))
+                case AskHuman():
+                    yield from self.ask_human(step, (*place, "ask_human"))
+                case Return():
+                    yield from self.returned(step, (*place, "return"), in_fan)
+            for below, inner in inner_flows(step):
+                loop = in_loop or (isinstance(step, Repeat) and below[-1] == "do")
+                fan = in_fan or isinstance(step, Parallel | Each)
+                yield from self.steps(inner, (*place, *below), in_loop=loop, in_fan=fan)
+
+    def choose(self, step: Choose, path: Path, in_loop: bool) -> Iterator[Finding]:
+        branches = step.choose
+        if not branches or not isinstance(branches[-1], Otherwise):
+            yield Finding(path, "the last branch should be `otherwise: [...]`; it may be empty")
+        conditions: set[str] = set()
+        for index, branch in enumerate(branches):
+            if isinstance(branch, Otherwise):
+                if index < len(branches) - 1:
+                    yield Finding((*path, index), "nothing after `otherwise` is ever reached; it should be the last branch")
+                elif index == 0 and not self.graph.doubts.flow:
+                    yield Finding((*path, index), "a choice of one branch is none; add `{when: ..., do: [...]}` before it")
+            elif isinstance(branch, When):
+                if branch.when in conditions:
+                    told = f"'{branch.when}' stands above already, so this branch is never reached"
+                    yield Finding((*path, index, "when"), told)
+                conditions.add(branch.when)
+                yield from self.condition(branch.when, (*path, index, "when"), in_loop)
+
+    def condition(self, text: str, path: Path, in_loop: bool) -> Iterator[Finding]:
+        """Check an expression; its last key in `path` says what it is for."""
+        try:
+            expression = compile_expression(text, self.channels, "number" if path[-1] == "best_by" else "bool")
+        except ExpressionError as error:
+            shown = " ".join(text.split())
+            for fault in error.faults:
+                yield Finding(path, f"'{shown}': {fault.message}", offset=fault.offset)
+            return
+        if not expression.reads:
+            why = "every round would be as good" if path[-1] == "best_by" else "every run would take the same branch"
+            yield Finding(path, f"'{text}' reads no channel, so {why}")
+        if expression.measured and not in_loop:
+            yield Finding(path, f"'{text}' compares rounds, but no `repeat` is around it")
+
+    def repeat(self, step: Repeat, path: Path) -> Iterator[Finding]:
+        loop = step.repeat
+        if not loop.do and not self.graph.doubts.flow:
+            yield Finding((*path, "do"), "a loop needs at least one step")
+        changes = self.writes.perhaps(loop.do)
+        for name in ("until", "best_by"):
+            text = getattr(loop, name)
+            if text is None:
+                continue
+            found = list(self.condition(text, (*path, name), in_loop=True))
+            yield from found
+            if not found and not self._in_doubt(loop.do):
+                reads = compile_expression(text, self.channels, "number" if name == "best_by" else "bool").reads
+                if changes.isdisjoint(reads):
+                    yield Finding((*path, name), f"'{text}' reads nothing that the loop writes, so it never changes")
+        if loop.on_exhausted == "fail" and loop.until is None:
+            yield Finding(
+                (*path, "on_exhausted"), "a loop without `until` always comes to its last round, so it would always fail"
+            )
+        if loop.best_by is not None and loop.on_exhausted != "return_best":
+            yield Finding((*path, "best_by"), "`best_by` is of no effect unless `on_exhausted` is return_best", key=True)
+
+    def _in_doubt(self, steps: Steps) -> bool:
+        """Whether a step inside is not known, so that it may write anything."""
+        doubts = self.graph.doubts
+        inside = [step for _, step in walk(steps)]
+        named = {step for step in inside if isinstance(step, str)}
+        graphs = {step.graph.use for step in inside if isinstance(step, SubGraph)}
+        return doubts.flow or not named <= self.graph.spec.nodes.keys() or not graphs.isdisjoint(doubts.graphs)
+
+    def parallel(self, step: ParallelSpec, path: Path) -> Iterator[Finding]:
+        if step.need > len(step.branches):
+            yield Finding((*path, "wait", "quorum"), f"there are {len(step.branches)} branches; {step.need} cannot end")
+        writers: dict[str, list[str]] = {}
+        for name, steps in step.branches.items():
+            for channel in self.writes.perhaps(steps):
+                writers.setdefault(channel, []).append(name)
+        for channel in sorted(writers):
+            if len(writers[channel]) > 1 and channel not in step.join and step.need > 1:
+                who = " and ".join(f"'{name}'" for name in writers[channel])
+                yield Finding(path, f"branches {who} write channel '{channel}'; say under `join:` how their values become one")
+        doubted = any(self._in_doubt(steps) for steps in step.branches.values())
+        for channel, name in step.join.items():
+            yield from self.joined(channel, name, (*path, "join", channel))
+            if len(writers.get(channel, ())) < 2 and not doubted and channel in self.channels:
+                who = f"only branch '{writers[channel][0]}' writes" if channel in writers else "no branch writes"
+                yield Finding((*path, "join", channel), f"{who} channel '{channel}'; there is nothing to join", key=True)
+
+    def joined(self, channel: str, name: str, path: Path) -> Iterator[Finding]:
+        if channel not in self.channels:
+            yield Finding(path, unknown("channel", channel, self.channels), key=True)
+            return
+        try:
+            found = join[name]
+        except UnknownNameError as error:
+            yield Finding(path, str(error))
+            return
+        kind = self.channels[channel].type
+        if kind is not Any and not found.accepts(kind):
+            told = f"'{name}' cannot join channel '{channel}', which is {type_text(kind)}; it joins {found.accepted}"
+            yield Finding(path, told)
+
+    def each(self, step: Each, path: Path) -> Iterator[Finding]:
+        each = step.each
+        if not each.do and not self.graph.doubts.flow:
+            yield Finding((*path, "do"), "`each` needs at least one step")
+        if each.in_ not in self.channels:
+            yield Finding((*path, "in"), unknown("channel", each.in_, self.channels))
+        elif not is_list(self.channels[each.in_].type):
+            yield Finding((*path, "in"), f"channel '{each.in_}' is {type_text(self.channels[each.in_].type)}, not a list")
+        if not each.collect:
+            yield Finding((*path, "collect"), "name at least one channel to collect; nothing else leaves `each`")
+        for source in each.collect:
+            if source not in self.channels:
+                yield Finding((*path, "collect", source), unknown("channel", source, self.channels), key=True)
+
+    def subgraph(self, step: SubGraphSpec, path: Path) -> Iterator[Finding]:
+        inner = self.graph.spec.graphs.get(step.use)
+        if inner is None:
+            return  # told where it was looked for
+        for name, channel in step.in_.items():
+            place = (*path, "in", name)
+            if name not in inner.inputs:
+                yield Finding(place, f"graph '{step.use}': {unknown('input', name, inner.inputs)}", key=True)
+            elif channel not in self.channels:
+                yield Finding(place, unknown("channel", channel, self.channels))
+            else:
+                yield from self._given(inner, name, channel, place)
+        for name, given in inner.inputs.items():
+            if given.required and name not in step.in_:
+                yield Finding((*path, "use"), f"graph '{step.use}' needs its input '{name}'; fill it under `in:`")
+        for name in step.out:
+            if name not in inner.outputs:
+                yield Finding((*path, "out", name), f"graph '{step.use}': {unknown('output', name, inner.outputs)}", key=True)
+
+    def _given(self, inner: GraphSpec, name: str, channel: str, place: Path) -> Iterator[Finding]:
+        kind, wanted = self.channels[channel].type, INPUT_TYPES[inner.inputs[name].type]
+        if kind not in (wanted, Any):
+            yield Finding(place, f"channel '{channel}' is {type_text(kind)}, but input '{name}' is {type_text(wanted)}")
+        if self.channels[channel].untrusted and not channels_of(inner)[name].untrusted and name in instructions(inner):
+            told = f"channel '{channel}' holds text of documents, tools or a model, but graph '{inner.name}' takes '{name}'"
+            yield Finding(place, f"{told} as an instruction; only data may be untrusted")
+
+    def ask_human(self, step: AskHuman, path: Path) -> Iterator[Finding]:
+        asked = step.ask_human
+        for hole in Template(asked.question).holes:
+            if hole.name not in self.channels:
+                place = (*path, "question")
+                yield Finding(place, unknown("channel", hole.name, self.channels), offset=hole.start + 1)
+
+    def returned(self, step: Return, path: Path, in_fan: bool) -> Iterator[Finding]:
+        if in_fan:
+            yield Finding(
+                path, "a branch or an item cannot end the graph; `return` stands outside of parallel and each", key=True
+            )
+        for output, channel in step.return_.items():
+            place = (*path, output)
+            if output not in self.graph.spec.outputs:
+                yield Finding(place, unknown("output", output, self.graph.spec.outputs), key=True)
+            elif channel not in self.channels:
+                yield Finding(place, unknown("channel", channel, self.channels))
+            elif output in self.channels:
+                kind, wanted = self.channels[channel].type, self.channels[output].type
+                if Any not in (kind, wanted) and kind != wanted:
+                    told = f"channel '{channel}' is {type_text(kind)}, but output '{output}' is {type_text(wanted)}"
+                    yield Finding(place, told)
+
+
+def instructions(spec: GraphSpec) -> set[str]:
+    """Channels of a graph that a prompt of it, or of a graph that it runs, takes as an instruction."""
+    found: set[str] = set()
+    for item in spec.nodes.values():
+        for _, name in item.references("prompt"):
+            inputs = spec.prompts[name].header.inputs
+            found |= {hole for hole, trust in inputs.items() if trust == "instruction" and hole not in item.fills}
+    for _, step in walk(spec.flow):
+        if isinstance(step, SubGraph) and step.graph.use in spec.graphs:
+            below = instructions(spec.graphs[step.graph.use])
+            found |= {channel for name, channel in step.graph.in_.items() if name in below}
+    return found

@@ -1,0 +1,1 @@
+"""The forms that a graph is written in or shown in: Python, YAML, JSON Schema, a drawing."""

@@ -1,0 +1,1 @@
+"""What is done with the values of channels: kept within bounds, compared, joined."""
