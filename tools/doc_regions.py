@@ -72,12 +72,12 @@ def bindings() -> str:
 
 
 def nodes() -> str:
-    """Every node type with its settings."""
-    from agentrag.core.node import Node, node
+    """Every built-in node type with its settings."""
+    from agentrag.core.node import Node
+    from agentrag.graph.forms.schema import built_in
 
     parts = []
-    for name in node.names():
-        kind = node[name]
+    for name, kind in sorted(built_in().items()):
         fields = {key: info for key, info in kind.model_fields.items() if key not in Node.model_fields}
         rows = [(f"`{key}`", _type(info), _default((), info), info.description or "") for key, info in fields.items()]
         table = _table(("setting", "type", "default", "meaning"), rows) if rows else "No settings."
@@ -103,6 +103,7 @@ def measures() -> str:
     rows = [
         (f"`{name}(channel)`", accepted_text(measure[name].takes), f"`{measure[name].result.__name__}`", measure[name].about)
         for name in measure.names()
+        if measure[name].function.__module__.startswith("agentrag.")
     ]
     return _table(("measure", "of", "gives", "meaning"), rows)
 
@@ -111,7 +112,8 @@ def joins() -> str:
     """The built-in joins."""
     from agentrag.graph.values.joins import join
 
-    return _table(("join", "what it makes of the branches' values"), [(f"`{name}`", join[name].about) for name in join.names()])
+    built_in = [name for name in join.names() if join[name].function.__module__.startswith("agentrag.")]
+    return _table(("join", "what it makes of the branches' values"), [(f"`{name}`", join[name].about) for name in built_in])
 
 
 def graphs() -> str:

@@ -96,7 +96,8 @@ def _print(made: Plan) -> None:
     for line in _aligned(nodes, text=(0, len(nodes[0]) - 1)):
         say(line)
     say()
-    say(f"Expected is the mean of {made.runs} earlier runs." if made.runs else "Expected rests on assumptions: no earlier run.")
+    earlier = "1 earlier run" if made.runs == 1 else f"{made.runs} earlier runs"
+    say(f"Expected is the mean of {earlier}." if made.runs else "Expected rests on assumptions: no earlier run.")
     for doubt in made.doubts:
         note(doubt)
 
