@@ -124,7 +124,7 @@ class LoopFinished:
 
 @dataclass(frozen=True, slots=True)
 class BranchFinished:
-    """A branch of a `parallel` or an item of an `each` ended: "done", "failed" (with a reason) or "cancelled"."""
+    """A branch of a `parallel` or an item of an `each` ended: "done", "failed", "cancelled", or "waits" (for a person)."""
 
     step: str
     branch: str

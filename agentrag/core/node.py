@@ -54,7 +54,13 @@ class Node(BaseModel):
     """Channels that this node type brings besides the standard ones."""
 
     fills: ClassVar[frozenset[str]] = frozenset()
-    """Holes of its prompts and templates that it fills itself, e.g. with one passage at a time."""
+    """Holes of its prompts and templates that it fills itself, e.g. with one passage at a time: with untrusted text."""
+
+    instructs: ClassVar[frozenset[str]] = frozenset()
+    """Those of `fills` that it fills with settings of its own, so that they may be instructions."""
+
+    foreign: ClassVar[bool] = False
+    """Whether what it writes is untrusted, whatever its channels say."""
 
     def reads(self) -> frozenset[str]:
         """Channels that must have a value. Holes of prompts and templates are added by the graph's check."""

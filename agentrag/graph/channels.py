@@ -8,7 +8,19 @@ from typing import Any
 
 from agentrag.core.channels import INPUT_TYPES, STANDARD, Channel
 from agentrag.core.errors import unknown
-from agentrag.graph.spec import AskHuman, ChannelSpec, Each, EachSpec, GraphSpec, SubGraph, SubGraphSpec, use_of, walk
+from agentrag.graph.memo import once_a_graph
+from agentrag.graph.spec import (
+    AskHuman,
+    ChannelSpec,
+    Each,
+    EachSpec,
+    GraphSpec,
+    Return,
+    SubGraph,
+    SubGraphSpec,
+    use_of,
+    walk,
+)
 
 Path = tuple[str | int, ...]
 
@@ -29,18 +41,42 @@ class Finding:
     offset: int | None = None
 
 
-def channels_of(spec: GraphSpec) -> dict[str, Channel]:
-    """All channels that the graph knows, by name. Conflicts are for `conflicts` to tell; here the first one wins."""
+NONE: frozenset[str] = frozenset()
+
+
+@once_a_graph
+def channels_of(spec: GraphSpec, foreign: frozenset[str] = NONE) -> Mapping[str, Channel]:
+    """All channels that the graph knows, by name. Conflicts are for `conflicts` to tell; here the first one wins.
+
+    Args:
+        spec: The graph.
+        foreign: Inputs that another graph fills with text of documents, tools or models.
+    """
     table = _declared_types(spec)
-    for _ in range(3):  # what one step brings may be what another, above it in a loop, takes
-        for name, channel, _ in list(brought(spec, table)):
-            known = table.setdefault(name, channel)
-            if channel.untrusted and not known.untrusted:  # another name does not make a text trusted
-                table[name] = replace(known, untrusted=True)
     for name, declared in spec.channels.items():
         if name in table:
             table[name] = _declared(table[name], declared)
+    for name in foreign:
+        table[name] = replace(table[name], untrusted=True)
+    while not _settled(spec, table):  # what one step brings may be what another takes, also above it in a loop
+        pass
     return table
+
+
+def _settled(spec: GraphSpec, table: dict[str, Channel]) -> bool:
+    """Add what nodes and steps bring; False where that changed the table. It only grows, and trust is only lost."""
+    settled = True
+    for name, channel, _ in brought(spec, table):
+        known = table.get(name)
+        if known is None:
+            declared = spec.channels.get(name)
+            table[name] = _declared(channel, declared) if declared else channel
+        elif channel.untrusted and not known.untrusted:  # another name does not make a text trusted
+            table[name] = replace(known, untrusted=True)
+        else:
+            continue
+        settled = False
+    return settled
 
 
 def _declared_types(spec: GraphSpec) -> dict[str, Channel]:
@@ -76,11 +112,14 @@ def brought(spec: GraphSpec, table: Mapping[str, Channel]) -> Iterator[tuple[str
         for raw, name in item.out.items():
             if raw in table:
                 yield name, table[raw], ("nodes", node, "out", raw)
+        for name in sorted(item.targets) if item.foreign else ():
+            if name in table:
+                yield name, replace(table[name], untrusted=True), ("nodes", node)
     for path, step in walk(spec.flow):
         if isinstance(step, Each):
             yield from _of_each(step.each, table, (*path, "each"))
         elif isinstance(step, SubGraph):
-            yield from _of_graph(spec, step.graph, (*path, "graph", "out"))
+            yield from _of_graph(spec, step.graph, table, (*path, "graph", "out"))
         elif isinstance(step, AskHuman):
             yield step.ask_human.out, Channel(str), (*path, "ask_human", "out")
 
@@ -96,12 +135,30 @@ def _of_each(each: EachSpec, table: Mapping[str, Channel], path: Path) -> Iterat
             yield target, gathered, (*path, "collect", source)
 
 
-def _of_graph(spec: GraphSpec, step: SubGraphSpec, path: Path) -> Iterator[tuple[str, Channel, Path]]:
+def _of_graph(
+    spec: GraphSpec, step: SubGraphSpec, table: Mapping[str, Channel], path: Path
+) -> Iterator[tuple[str, Channel, Path]]:
     if (inner := spec.graphs.get(step.use)) is not None:
-        there = channels_of(inner)
+        there = outputs_of(inner, foreign_inputs(inner, step, table))
         for output, name in step.out.items():
-            if output in inner.outputs:
+            if output in there:
                 yield name, replace(there[output], merge="replace"), (*path, output)
+
+
+def foreign_inputs(inner: GraphSpec, step: SubGraphSpec, table: Mapping[str, Channel]) -> frozenset[str]:
+    """The inputs of a graph that a step fills with text of documents, tools or models."""
+    return frozenset(name for name, channel in step.in_.items() if name in inner.inputs and untrusted(table, channel))
+
+
+def outputs_of(spec: GraphSpec, foreign: frozenset[str] = NONE) -> Mapping[str, Channel]:
+    """The outputs of a graph; one that a `return` takes from an untrusted channel is untrusted. Arguments as `channels_of`."""
+    table = channels_of(spec, foreign)
+    outputs = {name: table[name] for name in spec.outputs if name in table}
+    for _, step in walk(spec.flow):
+        for name, source in step.return_.items() if isinstance(step, Return) else ():
+            if name in outputs and untrusted(table, source):
+                outputs[name] = replace(outputs[name], untrusted=True)
+    return outputs
 
 
 def conflicts(spec: GraphSpec) -> Iterator[Finding]:

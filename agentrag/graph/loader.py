@@ -15,7 +15,7 @@ from agentrag.core.errors import Problem, SpecError, UnknownNameError, unknown
 from agentrag.core.located import Located, load_yaml, validation_problems
 from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
-from agentrag.core.resources import find_graph, is_file, shipped_graphs
+from agentrag.core.resources import find_graph, is_file, shipped, shipped_graphs
 from agentrag.graph.assemble import assembled
 from agentrag.graph.checks.view import Doubts
 from agentrag.graph.spec import GraphSpec, known_keys, prompts_of, use_of
@@ -32,13 +32,13 @@ def load_graph(name: str | Path) -> GraphSpec:
         SpecError: The file is wrong; `.problems` lists all that is, in file order.
         UnknownNameError: There is no such file or name.
     """
-    return _load(name, ())
-
-
-def _load(name: str | Path, above: tuple[Path, ...]) -> GraphSpec:
     path = find_graph(str(name))
     if path is None:
         raise UnknownNameError("graph", str(name), shipped_graphs())
+    return _load_file(path, ())
+
+
+def _load_file(path: Path, above: tuple[Path, ...]) -> GraphSpec:
     _refuse_recursion(path.resolve(), above)
     text = read_graph_text(path)
     return _kept(text, str(path), _prompts_near(path), (*above, path.resolve()))
@@ -95,7 +95,10 @@ def _kept(text: str, file: str, prompts: Prompts, above: tuple[Path, ...]) -> Gr
 def _beside(file: Path, above: tuple[Path, ...], use: str) -> GraphSpec:
     """The graph that a step of `file` names."""
     near = file.parent / use
-    return _load(near if is_file(near) else use, above or (file.resolve(),))
+    if not is_file(near) and use not in shipped_graphs():  # what lies in the current folder must not matter
+        raise UnknownNameError("graph", use, shipped_graphs())
+    path = near if is_file(near) else Path(str(shipped("graphs") / f"{use}.yaml"))
+    return _load_file(path, above or (file.resolve(),))
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class _Kept:
         try:
             same_types = all(node[use_of(item)] is type(item) for item in self.spec.nodes.values())
             same_prompts = all(prompts.text(name) == text for name, text in self.prompts.items())
-            return same_types and same_prompts and all(resolve(use) == inner for use, inner in self.spec.graphs.items())
+            return same_types and same_prompts and all(resolve(use) is inner for use, inner in self.spec.graphs.items())
         except SpecError:
             return False
 

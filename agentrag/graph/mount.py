@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from contextvars import Context
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import to_jsonable_python
@@ -35,6 +35,8 @@ class Mounted(Node):
 
     Reads and writes the channels that it was given. Cost: one outward call, whatever the foreign graph does inside.
     """
+
+    foreign: ClassVar[bool] = True
 
     graph: Any = Field(exclude=True, repr=False)
     takes: Mapping[str, str]

@@ -43,9 +43,14 @@ def _type_name(name: str) -> str:
     return name
 
 
-def _identifier(name: str) -> str:
-    if not re.fullmatch("[a-z_][a-z0-9_]*", name):
-        raise ValueError("a channel is named by lower-case letters, digits and '_'")
+def channel_name(name: str) -> str:
+    """The name, where a channel can have it.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if not re.fullmatch("(?!__)[a-z_][a-z0-9_]*", name):
+        raise ValueError("a channel is named by lower-case letters, digits and '_', no two '_' first")
     return _unmistakable(name)
 
 
@@ -61,12 +66,18 @@ def _unmistakable(name: str) -> str:
     return name
 
 
+def _said(choice: str) -> str:
+    if not choice.strip():
+        raise ValueError("a choice should say something")
+    return choice
+
+
 def _short_input(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
 TypeName = Annotated[str, AfterValidator(_type_name)]
-ChannelName = Annotated[str, AfterValidator(_identifier)]
+ChannelName = Annotated[str, AfterValidator(channel_name)]
 Label = Annotated[str, AfterValidator(_label)]
 
 
@@ -327,7 +338,7 @@ class AskHumanSpec(_Part):
     """
 
     question: TemplateText
-    choices: tuple[str, ...] = ()
+    choices: tuple[Annotated[str, AfterValidator(_said)], ...] = ()
     out: ChannelName
 
 

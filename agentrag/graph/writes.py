@@ -36,14 +36,14 @@ class Writes:
 
     def perhaps(self, steps: Steps) -> Names:
         """Channels that some way through the steps writes, as seen after them."""
-        return NONE.union(*(self._own(step) | self._inside(step) for step in steps))
+        return NONE.union(*(self.own(step) | self._inside(step) for step in steps))
 
     def _inside(self, step: Step) -> Names:
         if isinstance(step, Each):
             return NONE  # what an item writes stays inside
         return NONE.union(*(self.perhaps(steps) for _, steps in inner_flows(step)))
 
-    def _own(self, step: Step) -> Names:
+    def own(self, step: Step) -> Names:
         """What a step writes itself, besides the steps in it."""
         if isinstance(step, str):
             return self.nodes.get(step, NONE)
@@ -72,7 +72,7 @@ class Writes:
             return self._loop(step)
         flows = [] if isinstance(step, Each) else [self.always(steps) for _, steps in inner_flows(step)]
         if not flows:
-            return self._own(step)
+            return self.own(step)
         return common(flow for flow in flows)
 
     def _sure(self, step: Parallel) -> Names:

@@ -38,6 +38,7 @@ class Decompose(Node):
         )
     }
     fills: ClassVar[frozenset[str]] = frozenset({"question", "n"})
+    instructs: ClassVar[frozenset[str]] = frozenset({"n"})
 
     prompt: PromptName = "search/decompose"
     model: ModelSlot = "writer"

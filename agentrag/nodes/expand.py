@@ -40,6 +40,7 @@ class Expand(Node):
         },
     }
     fills: ClassVar[frozenset[str]] = frozenset({"question", "n"})
+    instructs: ClassVar[frozenset[str]] = frozenset({"n"})
 
     prompt: PromptName = "search/expand"
     model: ModelSlot = "writer"

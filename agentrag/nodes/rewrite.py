@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import shorten
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from agentrag.core.channels import Channel, State
 from agentrag.core.deps import Deps
@@ -39,6 +39,13 @@ class Rewrite(Node):
     shown: int = Field(3, ge=0, le=20, description="passages of the last search that the model sees")
     characters: int = Field(150, ge=20, le=2000, description="most characters shown of one passage")
     max_tokens: int = Field(48, ge=8, description="bound of the query")
+
+    @field_validator("out")
+    @classmethod
+    def _reads_its_own(cls, out: Mapping[str, str]) -> Mapping[str, str]:
+        if "query" in out:
+            raise ValueError("`query` is where it reads its last query, so it cannot write that under another name")
+        return out
 
     def writes(self) -> frozenset[str]:
         return frozenset({"query"})

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from agentrag.core.errors import Problem, SpecError
 from agentrag.core.resources import shipped_graphs
+from agentrag.graph.flow.program import Program
 from agentrag.graph.loader import load_graph, load_graph_text
+from agentrag.graph.plan import plan
 from agentrag.graph.spec import GraphSpec
 
 GRAPHS = Path(__file__).parents[1] / "graphs"
@@ -122,6 +124,75 @@ def test_no_prompt_name_leads_out_of_the_prompts(tmp_path: Path) -> None:
 def test_a_graph_cannot_say_where_its_prompts_are() -> None:
     with pytest.raises(SpecError, match=r"f:8:1 prompts: Unknown key 'prompts'"):
         load_graph_text(ASKING.replace("PROMPT", "answer/short") + "prompts: /etc\n", "f")
+
+
+INNER = """\
+agentrag: 1
+name: inner
+inputs: {question: str}
+outputs: [answer]
+nodes: {a: {use: t.say, text: a}, b: {use: t.say, text: b}}
+flow: [parallel: {branches: {a: [a], b: [b]}, join: {answer: first}}]
+"""
+OUTER = """\
+agentrag: 1
+name: outer
+inputs: {question: str}
+outputs: [answer]
+flow: [graph: {use: inner.yaml, in: {question: question}, out: {answer: answer}}]
+nodes: {}
+"""
+
+
+def test_a_graph_is_loaded_anew_when_a_graph_inside_it_or_its_prompt_changed(tmp_path: Path) -> None:
+    inner, outer = tmp_path / "inner.yaml", tmp_path / "outer.yaml"
+    inner.write_text(INNER)
+    outer.write_text(OUTER)
+    first = load_graph(outer)
+    assert load_graph(outer) is first
+    inner.write_text(INNER.replace("{a: [a], b: [b]}", "{b: [b], a: [a]}"))  # equal as data, and another meaning
+    second = load_graph(outer)
+    assert second is not first
+    assert second.graphs["inner.yaml"] is load_graph(inner)
+    (tmp_path / "prompts" / "own").mkdir(parents=True)
+    (tmp_path / "prompts" / "own" / "mine.md").write_text(PROMPT)
+    inner.write_text(ASKING.replace("PROMPT", "own/mine"))
+    third = load_graph(outer)
+    (tmp_path / "prompts" / "own" / "mine.md").write_text(PROMPT.replace("mine {", "yours {"))
+    assert load_graph(outer) is not third
+
+
+def test_a_graph_inside_is_not_looked_for_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "outer.yaml").write_text(OUTER)
+    (tmp_path / "inner.yaml").write_text(INNER)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=r"flow.0.graph.use: Unknown graph 'inner.yaml'"):
+        load_graph("sub/outer.yaml")
+
+
+def chain(folder: Path, depth: int, width: int) -> Path:
+    """A graph that runs a graph so many times, which runs another one so many times, and so on."""
+    (folder / "g0.yaml").write_text(INNER)
+    for level in range(1, depth):
+        steps = ", ".join([f"graph: {{use: g{level - 1}.yaml, in: {{question: question}}, out: {{answer: answer}}}}"] * width)
+        text = OUTER.replace("name: outer", f"name: g{level}").split("flow:")[0] + f"nodes: {{}}\nflow: [{steps}]\n"
+        (folder / f"g{level}.yaml").write_text(text)
+    return folder / f"g{depth - 1}.yaml"
+
+
+def test_graphs_that_run_graphs_are_checked_soon(tmp_path: Path) -> None:
+    begun = time.process_time()
+    spec = load_graph(chain(tmp_path, depth=8, width=2))
+    Program.of(spec)
+    plan(spec, {})
+    assert time.process_time() - begun < 2.0
+
+
+@pytest.mark.parametrize(("depth", "width", "said"), [(9, 1, "more than 8 levels deep"), (5, 7, "at most 2,000 may be")])
+def test_graphs_that_run_too_many_graphs_are_refused(tmp_path: Path, depth: int, width: int, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        load_graph(chain(tmp_path, depth, width))
 
 
 def test_a_spec_is_frozen_and_dumps_as_data() -> None:

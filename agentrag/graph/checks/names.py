@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import chain
@@ -19,16 +18,22 @@ from agentrag.core.template import Template
 from agentrag.graph.channels import Finding, Path, channels_of, conflicts
 from agentrag.graph.checks.paths import unwritten
 from agentrag.graph.checks.steps import structure
+from agentrag.graph.checks.trust import steering
 from agentrag.graph.checks.view import Doubts, Graph
+from agentrag.graph.inputs import input_bytes
+from agentrag.graph.memo import once_a_graph
 from agentrag.graph.planning.cases import Worst
 from agentrag.graph.planning.walk import reckoned
-from agentrag.graph.spec import GraphSpec, SubGraph, use_of, walk
+from agentrag.graph.spec import GraphSpec, SubGraph, channel_name, use_of, walk
+
+MOST_STEPS = 2_000
+"""Steps of a graph with those of the graphs that it runs: what is checked, planned and drawn grows with them."""
 
 
 def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
     """All that is wrong with a graph. Cost: about 40 us per condition, 0.1 ms per prompt file, and little else."""
     doubts = doubts or Doubts()
-    table = channels_of(spec) | {name: Channel(Any) for name in doubts.channels}
+    table = {**channels_of(spec), **{name: Channel(Any) for name in doubts.channels}}
     table = dict.fromkeys(_of_doubted_graphs(spec, doubts), Channel(Any)) | table
     graph = Graph(spec, doubts, table)
     found = list(_prompts(graph))  # fills graph.prompts, which the others read
@@ -75,20 +80,24 @@ def _inputs(graph: Graph) -> Iterator[Finding]:
                 adapter.validate_json(json.dumps(value, default=str), strict=True)
             except ValidationError:
                 yield Finding(path, f"{value!r} is not of type {given.type}")
+        most = input_bytes(graph.spec, name)
+        for path, value in settled:
+            if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > most:
+                yield Finding(path, f"has more bytes than the {most} that channel '{name}' may have")
         if given.values is not None and not given.required and given.default not in given.values:
             allowed = ", ".join(map(str, given.values))
             yield Finding(("inputs", name, "default"), f"{given.default!r} is not one of the values: {allowed}")
 
 
 def _slots(graph: Graph) -> Iterator[Finding]:
-    used = set()
+    used = {slot for inner in graph.spec.graphs.values() for slot in inner.slots}
     for name, item in graph.spec.nodes.items():
         for setting, slot in item.references("model"):
             used.add(slot)
             if slot not in graph.spec.models and slot not in graph.doubts.slots:
                 hint = " Slots are declared under `models:`."
                 yield Finding(("nodes", name, setting), unknown("model slot", slot, graph.spec.models) + hint)
-    if not graph.doubts.nodes:
+    if not graph.doubts.nodes and not graph.doubts.graphs:
         for slot in sorted(graph.spec.models.keys() - used):
             yield Finding(("models", slot), f"no node asks for model slot '{slot}'", key=True)
 
@@ -100,11 +109,21 @@ def _steps(graph: Graph) -> Iterator[Finding]:
     for path, step in steps:
         if step not in known:
             yield Finding(path, unknown("node", step, known))
+    if (count := steps_in_all(graph.spec)) > MOST_STEPS:
+        yield Finding(("flow",), f"has {count:,} steps, with those of the graphs that it runs; at most {MOST_STEPS:,} may be")
     if not graph.spec.flow and not graph.doubts.flow:
         yield Finding(("flow",), "a graph needs at least one step")
     elif not graph.doubts.flow:
         for name in sorted(known - {step for _, step in steps}):
             yield Finding(("nodes", name), f"no step of the flow runs node '{name}'", key=True)
+
+
+@once_a_graph
+def steps_in_all(spec: GraphSpec) -> int:
+    """How many steps a graph has, those of the graphs that it runs counted at every step that runs them."""
+    steps = [step for _, step in walk(spec.flow)]
+    inner = [spec.graphs[step.graph.use] for step in steps if isinstance(step, SubGraph) and step.graph.use in spec.graphs]
+    return len(steps) + sum(steps_in_all(graph) for graph in inner)
 
 
 def _prompts(graph: Graph) -> Iterator[Finding]:
@@ -124,13 +143,10 @@ def _prompts(graph: Graph) -> Iterator[Finding]:
 
 
 def _trust(graph: Graph, item: Node, prompt: Prompt, path: Path) -> Iterator[Finding]:
-    for hole, trust in prompt.header.inputs.items():
-        channel = graph.channels.get(hole)
-        if hole not in item.fills and channel is not None and channel.untrusted and trust == "instruction":
-            why = f"prompt '{prompt.name}' takes it as an instruction"
-            yield Finding(
-                path, f"channel '{hole}' holds text of documents, tools or a model, but {why}; only data may be untrusted"
-            )
+    for hole in steering(item, prompt, graph.channels):
+        who = f"the node fills hole '{hole}' with" if hole in item.fills else f"channel '{hole}' holds"
+        why = f"prompt '{prompt.name}' takes it as an instruction"
+        yield Finding(path, f"{who} text of documents, tools or a model, but {why}; only data may be untrusted")
 
 
 def _holes(graph: Graph) -> Iterator[Finding]:
@@ -172,8 +188,10 @@ def _renamed(item: Node, path: Path) -> Iterator[Finding]:
     for raw, name in item.out.items():
         if raw not in item.writes():
             yield Finding((*path, "out", raw), f"{use_of(item)}: {unknown('written channel', raw, item.writes())}", key=True)
-        if not re.fullmatch("[a-z_][a-z0-9_]*", name):
-            yield Finding((*path, "out", raw), f"'{name}' is no name of a channel: lower-case letters, digits and '_'")
+        try:
+            channel_name(name)
+        except ValueError as error:
+            yield Finding((*path, "out", raw), f"'{name}': {error}")
     targets = [item.out.get(raw, raw) for raw in sorted(item.writes())]
     for name in sorted({name for name in targets if targets.count(name) > 1}):
         yield Finding((*path, "out"), f"two of its channels would be written to '{name}'")

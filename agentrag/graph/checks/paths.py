@@ -57,13 +57,13 @@ def unwritten(
     return walker.found
 
 
-def _first_writes(spec: GraphSpec, writes: Mapping[str, Names]) -> dict[str, str]:
+def _first_writes(spec: GraphSpec, writes: Writes) -> dict[str, str]:
     """Where each channel is written first in file order, as "'write' (flow.2)"."""
     first: dict[str, str] = {}
     for path, step in walk(spec.flow):
-        if isinstance(step, str):
-            for channel in writes.get(step, ()):
-                first.setdefault(channel, f"'{step}' ({'.'.join(map(str, path))})")
+        who = f"'{step}'" if isinstance(step, str) else f"`{next(iter(type(step).model_fields))}`"
+        for channel in writes.own(step):
+            first.setdefault(channel, f"{who} ({'.'.join(map(str, path))})")
     return first
 
 
@@ -84,8 +84,9 @@ class _Walker:
         cls, spec: GraphSpec, channels: Mapping[str, Channel], needs: Mapping[str, Names], doubted: Iterable[str]
     ) -> _Walker:
         writes = {name: item.targets for name, item in spec.nodes.items()} | dict.fromkeys(doubted, frozenset(channels))
-        clears = first_written_in_loops(spec, Writes(writes))
-        return cls(spec, channels, needs, writes, clears, _first_writes(spec, writes), [])
+        known = Writes(writes)
+        clears = first_written_in_loops(spec, known)
+        return cls(spec, channels, needs, writes, clears, _first_writes(spec, known), [])
 
     def sequence(self, steps: Steps, path: Path, written: Names) -> Names | None:
         for index, step in enumerate(steps):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentrag.core.channels import INPUT_TYPES
 from agentrag.core.errors import UnknownNameError, unknown
 from agentrag.core.template import Template
 from agentrag.graph.cel.expressions import ExpressionError, compile_expression
-from agentrag.graph.channels import Finding, Path, channels_of, is_list, type_text
+from agentrag.graph.channels import Finding, Path, is_list, type_text
+from agentrag.graph.checks.trust import is_steered
 from agentrag.graph.checks.view import Graph
 from agentrag.graph.spec import (
     AskHuman,
@@ -21,6 +23,7 @@ from agentrag.graph.spec import (
     ParallelSpec,
     Repeat,
     Return,
+    Step,
     Steps,
     SubGraph,
     SubGraphSpec,
@@ -29,12 +32,27 @@ from agentrag.graph.spec import (
     walk,
 )
 from agentrag.graph.values.joins import join
-from agentrag.graph.writes import Writes
+from agentrag.graph.writes import NONE, Names, Writes
 
 
 def structure(graph: Graph) -> Iterator[Finding]:
     """Yield all that is wrong with the steps."""
-    yield from _Checker(graph).steps(graph.spec.flow, ("flow",), in_loop=False, in_fan=False)
+    yield from _Checker(graph).steps(graph.spec.flow, ("flow",), Around())
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is around a step.
+
+    Attributes:
+        loop: There is a `repeat`, so that rounds can be compared.
+        fan: There is a `parallel` or an `each`.
+        hidden: Channels that only an item of an `each` inside that loop has: they are in no round.
+    """
+
+    loop: bool = False
+    fan: bool = False
+    hidden: Names = NONE
 
 
 class _Checker:
@@ -44,12 +62,12 @@ class _Checker:
         self.graph, self.channels = graph, graph.channels
         self.writes = Writes.of(graph.spec)
 
-    def steps(self, steps: Steps, path: Path, *, in_loop: bool, in_fan: bool) -> Iterator[Finding]:
+    def steps(self, steps: Steps, path: Path, around: Around) -> Iterator[Finding]:
         for index, step in enumerate(steps):
             place = (*path, index)
             match step:
                 case Choose():
-                    yield from self.choose(step, (*place, "choose"), in_loop)
+                    yield from self.choose(step, (*place, "choose"), around)
                 case Repeat():
                     yield from self.repeat(step, (*place, "repeat"))
                 case Parallel():
@@ -61,13 +79,20 @@ class _Checker:
                 case AskHuman():
                     yield from self.ask_human(step, (*place, "ask_human"))
                 case Return():
-                    yield from self.returned(step, (*place, "return"), in_fan)
+                    yield from self.returned(step, (*place, "return"), around)
             for below, inner in inner_flows(step):
-                loop = in_loop or (isinstance(step, Repeat) and below[-1] == "do")
-                fan = in_fan or isinstance(step, Parallel | Each)
-                yield from self.steps(inner, (*place, *below), in_loop=loop, in_fan=fan)
+                yield from self.steps(inner, (*place, *below), self.inside(step, below, around))
 
-    def choose(self, step: Choose, path: Path, in_loop: bool) -> Iterator[Finding]:
+    def inside(self, step: Step, below: Path, around: Around) -> Around:
+        """What is around the steps of an inner flow."""
+        if isinstance(step, Repeat) and below[-1] == "do":
+            return Around(True, around.fan)
+        if isinstance(step, Each):
+            item = self.writes.perhaps(step.each.do) | {step.each.as_}
+            return Around(around.loop, True, around.hidden | item)
+        return replace(around, fan=around.fan or isinstance(step, Parallel))
+
+    def choose(self, step: Choose, path: Path, around: Around) -> Iterator[Finding]:
         branches = step.choose
         if not branches or not isinstance(branches[-1], Otherwise):
             yield Finding(path, "the last branch should be `otherwise: [...]`; it may be empty")
@@ -83,9 +108,9 @@ class _Checker:
                     told = f"'{branch.when}' stands above already, so this branch is never reached"
                     yield Finding((*path, index, "when"), told)
                 conditions.add(branch.when)
-                yield from self.condition(branch.when, (*path, index, "when"), in_loop)
+                yield from self.condition(branch.when, (*path, index, "when"), around)
 
-    def condition(self, text: str, path: Path, in_loop: bool) -> Iterator[Finding]:
+    def condition(self, text: str, path: Path, around: Around) -> Iterator[Finding]:
         """Check an expression; its last key in `path` says what it is for."""
         try:
             expression = compile_expression(text, self.channels, "number" if path[-1] == "best_by" else "bool")
@@ -97,8 +122,10 @@ class _Checker:
         if not expression.reads:
             why = "every round would be as good" if path[-1] == "best_by" else "every run would take the same branch"
             yield Finding(path, f"'{text}' reads no channel, so {why}")
-        if expression.measured and not in_loop:
+        if expression.measured and not around.loop:
             yield Finding(path, f"'{text}' compares rounds, but no `repeat` is around it")
+        for name in sorted(expression.measured & around.hidden if around.loop else ()):
+            yield Finding(path, f"'{text}' compares rounds, but what `each` writes to '{name}' inside is in none of them")
 
     def repeat(self, step: Repeat, path: Path) -> Iterator[Finding]:
         loop = step.repeat
@@ -109,7 +136,7 @@ class _Checker:
             text = getattr(loop, name)
             if text is None:
                 continue
-            found = list(self.condition(text, (*path, name), in_loop=True))
+            found = list(self.condition(text, (*path, name), Around(loop=True)))
             yield from found
             if not found and not self._in_doubt(loop.do):
                 reads = compile_expression(text, self.channels, "number" if name == "best_by" else "bool").reads
@@ -172,6 +199,7 @@ class _Checker:
             yield Finding((*path, "in"), f"channel '{each.in_}' is {type_text(self.channels[each.in_].type)}, not a list")
         if not each.collect:
             yield Finding((*path, "collect"), "name at least one channel to collect; nothing else leaves `each`")
+        yield from _twice(each.collect, (*path, "collect"))
         for source in each.collect:
             if source not in self.channels:
                 yield Finding((*path, "collect", source), unknown("channel", source, self.channels), key=True)
@@ -191,6 +219,7 @@ class _Checker:
         for name, given in inner.inputs.items():
             if given.required and name not in step.in_:
                 yield Finding((*path, "use"), f"graph '{step.use}' needs its input '{name}'; fill it under `in:`")
+        yield from _twice(step.out, (*path, "out"))
         for name in step.out:
             if name not in inner.outputs:
                 yield Finding((*path, "out", name), f"graph '{step.use}': {unknown('output', name, inner.outputs)}", key=True)
@@ -199,7 +228,7 @@ class _Checker:
         kind, wanted = self.channels[channel].type, INPUT_TYPES[inner.inputs[name].type]
         if kind not in (wanted, Any):
             yield Finding(place, f"channel '{channel}' is {type_text(kind)}, but input '{name}' is {type_text(wanted)}")
-        if self.channels[channel].untrusted and not channels_of(inner)[name].untrusted and name in instructions(inner):
+        if self.channels[channel].untrusted and is_steered(inner, frozenset({name})):
             told = f"channel '{channel}' holds text of documents, tools or a model, but graph '{inner.name}' takes '{name}'"
             yield Finding(place, f"{told} as an instruction; only data may be untrusted")
 
@@ -210,8 +239,8 @@ class _Checker:
                 place = (*path, "question")
                 yield Finding(place, unknown("channel", hole.name, self.channels), offset=hole.start + 1)
 
-    def returned(self, step: Return, path: Path, in_fan: bool) -> Iterator[Finding]:
-        if in_fan:
+    def returned(self, step: Return, path: Path, around: Around) -> Iterator[Finding]:
+        if around.fan:
             yield Finding(
                 path, "a branch or an item cannot end the graph; `return` stands outside of parallel and each", key=True
             )
@@ -228,15 +257,9 @@ class _Checker:
                     yield Finding(place, told)
 
 
-def instructions(spec: GraphSpec) -> set[str]:
-    """Channels of a graph that a prompt of it, or of a graph that it runs, takes as an instruction."""
-    found: set[str] = set()
-    for item in spec.nodes.values():
-        for _, name in item.references("prompt"):
-            inputs = spec.prompts[name].header.inputs
-            found |= {hole for hole, trust in inputs.items() if trust == "instruction" and hole not in item.fills}
-    for _, step in walk(spec.flow):
-        if isinstance(step, SubGraph) and step.graph.use in spec.graphs:
-            below = instructions(spec.graphs[step.graph.use])
-            found |= {channel for name, channel in step.graph.in_.items() if name in below}
-    return found
+def _twice(written: Mapping[str, str], path: Path) -> Iterator[Finding]:
+    """Yield the channels that two values would be written to."""
+    targets = list(written.values())
+    for name, target in written.items():
+        if targets.count(target) > 1:
+            yield Finding((*path, name), f"two values would be written to channel '{target}'", key=True)

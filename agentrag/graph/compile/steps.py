@@ -198,7 +198,7 @@ def _conditions(steps: Sequence) -> Iterator[Expression]:
             case Loop():
                 inner = [op.exhausted] if isinstance(op.exhausted, Sequence) else []
             case Fork():
-                inner = [branch.steps for branch in op.branches.values()]
+                inner = list(op.branches.values())
             case Map():
                 inner = [op.do]
             case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Listed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -48,12 +48,15 @@ class Map:
         if len(items) > self.at_most:
             frame.deps.listen(ItemsCut(place, len(items), self.at_most))
             items = items[: self.at_most]
+        inside = replace(frame, wrote=None)
         jobs = {
-            str(index): partial(self.do.run, {**state, self.item: item}, frame, f"{place}[{index}]")
+            str(index): partial(self.do.run, {**state, self.item: item}, inside, f"{place}[{index}]")
             for index, item in enumerate(items)
         }
         ends = await fan_out(jobs, self._terms(len(jobs)), frame, place) if jobs else {}
-        return {**state, **self._gathered(state, list(ends.values()))}
+        gathered = self._gathered(state, list(ends.values()))
+        frame.note(gathered)
+        return {**state, **gathered}
 
     def _terms(self, count: int) -> Terms:
         sure = 1 if self.collect_errors else count

@@ -40,9 +40,10 @@ class Terms:
 class _Course:
     """How the jobs stand."""
 
+    count: int
     done: dict[str, State] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
-    paused: dict[str, Question] = field(default_factory=dict)
+    paused: dict[str, dict[str, Question]] = field(default_factory=dict)
     fatal: BaseException | None = None
 
 
@@ -61,21 +62,21 @@ async def fan_out(jobs: Jobs, terms: Terms, frame: Frame, place: str) -> dict[st
     if settled is not None:
         taken = {name: job for name, job in jobs.items() if name in settled["done"]}
         course = await _course(taken, Terms(len(taken), False, len(taken), terms.limit, terms.gave), frame)
-        _raise_for(course, taken, terms, place, run)
         _tell(frame, place, jobs, course, settled["failed"])
+        _raise_for(course, taken, terms, place, run)
         return {name: course.done[name] for name in taken}
     course = await _course(jobs, terms, frame)
-    _raise_for(course, jobs, terms, place, run)
     failed = {name: reason_of(error) for name, error in course.failed.items()}
+    _tell(frame, place, jobs, course, failed)
+    _raise_for(course, jobs, terms, place, run)
     if len(course.done) < len(jobs):
         journal.settle(run, place, {"done": [name for name in jobs if name in course.done], "failed": failed})
-    _tell(frame, place, jobs, course, failed)
     return {name: course.done[name] for name in jobs if name in course.done}
 
 
 async def _course(jobs: Jobs, terms: Terms, frame: Frame) -> _Course:
     """Run jobs until enough are done, one failure too many has happened, or none is left."""
-    course = _Course()
+    course = _Course(len(jobs))
     waiting = iter(jobs.items())
     running: dict[asyncio.Task[State], str] = {}
     final = (InDoubtError, ReplayError, *frame.through)
@@ -108,7 +109,7 @@ def _sort(course: _Course, name: str, task: asyncio.Task[State], final: tuple[ty
         return
     cause = first_of(error)
     if isinstance(cause, PausedError):
-        course.paused |= cause.questions
+        course.paused[name] = cause.questions
     elif isinstance(cause, final):
         course.fatal = course.fatal or cause
     else:
@@ -116,7 +117,8 @@ def _sort(course: _Course, name: str, task: asyncio.Task[State], final: tuple[ty
 
 
 def _over(course: _Course, terms: Terms) -> bool:
-    spoilt = bool(course.failed) and not terms.collect
+    left = course.count - len(course.failed)
+    spoilt = bool(course.failed) and (not terms.collect or left < terms.sure)
     return len(course.done) >= terms.need or spoilt or course.fatal is not None
 
 
@@ -128,13 +130,14 @@ def _raise_for(course: _Course, jobs: Jobs, terms: Terms, place: str, run: str) 
     if course.failed and (not terms.collect or len(course.done) + len(course.paused) < terms.sure):
         reasons = {name: reason_of(error) for name, error in course.failed.items()}
         gave = {name: terms.gave(name, state) for name, state in course.done.items()}
-        left = [name for name in jobs if name not in course.done and name not in course.failed]
+        left = [name for name in jobs if name not in {*course.done, *course.failed, *course.paused}]
         raise BranchError(place, reasons, gave, left) from next(iter(course.failed.values()))
     if course.paused:
-        raise PausedError(run, course.paused)
+        raise PausedError(run, {step: asked for questions in course.paused.values() for step, asked in questions.items()})
 
 
 def _tell(frame: Frame, place: str, jobs: Jobs, course: _Course, failed: Mapping[str, str]) -> None:
     for name in jobs:
-        outcome = "done" if name in course.done else "failed" if name in failed else "cancelled"
+        left = "waits" if name in course.paused else "cancelled"
+        outcome = "done" if name in course.done else "failed" if name in failed else left
         frame.deps.listen(BranchFinished(place, name, outcome, failed.get(name, "")))

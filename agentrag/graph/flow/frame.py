@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -30,12 +30,19 @@ class Frame:
         rounds: Of the innermost loop around the step.
         prefix: Put before names of nodes: the names of the graphs around this one, "" in the outermost.
         through: Exceptions that are no failures: they leave the run as they are.
+        wrote: Collects the channels that steps of a branch write; None outside of branches.
     """
 
     deps: Deps
     rounds: Rounds = ()
     prefix: str = ""
     through: tuple[type[BaseException], ...] = ()
+    wrote: set[str] | None = None
+
+    def note(self, written: Iterable[str]) -> None:
+        """Note that channels were written."""
+        if self.wrote is not None:
+            self.wrote.update(written)
 
     def within(self, rounds: Rounds) -> Frame:
         """The same, in a round of a loop."""

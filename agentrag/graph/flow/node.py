@@ -48,6 +48,7 @@ class RunNode:
                 raise cause from cause.__cause__
             listen(StepFailed(where, name, reason_of(cause), perf_counter() - begun))
             raise NodeError(name, where, reason_of(cause)) from cause
+        frame.note(wrote)
         listen(StepFinished(where, name, wrote, perf_counter() - begun))
         return {**state, **wrote}
 

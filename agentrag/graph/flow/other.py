@@ -28,13 +28,17 @@ class Nested:
     async def run(self, state: State, frame: Frame, where: str) -> State:
         spec = self.program.spec
         try:
-            given = self.program.entered({name: state[channel] for name, channel in self.inputs.items()})
+            channels = self.program.channels
+            given = self.program.entered(
+                {name: bounded(channels[name], state[channel]) for name, channel in self.inputs.items()}
+            )
         except InputError as error:
             raise RunError(f"Step {where}: {error}") from error
         deps = replace(frame.deps, prompts=spec.prompts)
         inner = Frame(deps, (), f"{frame.prefix}{spec.name}/", frame.through)
         outputs, _ = await self.program.outputs_of(given, inner, f"{where}.graph")
         wrote = {name: merge(channel, state.get(name), outputs[output]) for output, (name, channel) in self.outputs.items()}
+        frame.note(wrote)
         return {**state, **wrote}
 
 
@@ -55,6 +59,7 @@ class Ask:
             answer = self._of_parent(question, frame, place)
         if answer is None:
             raise PausedError(deps.run, {place: question})
+        frame.note((self.out,))
         return {**state, self.out: bounded(self.channel, answer["answer"])}
 
     def _of_parent(self, question: Question, frame: Frame, place: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,23 +16,6 @@ from agentrag.graph.values.joins import Join
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A branch and the channels that it writes: in any case, and perhaps."""
-
-    steps: Sequence
-    always: frozenset[str]
-    perhaps: frozenset[str]
-
-    def wrote(self, before: State, after: State) -> dict[str, Any]:
-        """What it wrote, by channel; of what it may have written, what is another object than before."""
-        return {
-            name: after[name]
-            for name in self.perhaps
-            if name in after and (name in self.always or name not in before or after[name] is not before[name])
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Fork:
     """Run branches at once.
 
@@ -42,7 +25,7 @@ class Fork:
         channels: Channels of the graph, for the bounds of joined values.
     """
 
-    branches: Mapping[str, Branch]
+    branches: Mapping[str, Sequence]
     joins: Mapping[str, Join]
     need: int
     sure: int
@@ -51,13 +34,21 @@ class Fork:
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
         place = f"{where}.parallel"
-        jobs = {name: partial(branch.steps.run, state, frame, f"{place}.{name}") for name, branch in self.branches.items()}
-        terms = Terms(self.need, self.collect, self.sure, len(jobs), lambda name, end: self.branches[name].wrote(state, end))
-        ends = await fan_out(jobs, terms, frame, place)
+        written: dict[str, set[str]] = {name: set() for name in self.branches}
+
+        def gave(name: str, end: State) -> dict[str, Any]:
+            return {channel: end[channel] for channel in end if channel in written[name]}
+
+        jobs = {
+            name: partial(steps.run, state, replace(frame, wrote=written[name]), f"{place}.{name}")
+            for name, steps in self.branches.items()
+        }
+        ends = await fan_out(jobs, Terms(self.need, self.collect, self.sure, len(jobs), gave), frame, place)
         given: dict[str, list[Any]] = {}
         for name, end in ends.items():
-            for channel, value in self.branches[name].wrote(state, end).items():
+            for channel, value in gave(name, end).items():
                 given.setdefault(channel, []).append(value)
+        frame.note(given)
         return {**state, **{name: self._joined(name, values, place) for name, values in given.items()}}
 
     def _joined(self, name: str, values: list[Any], place: str) -> Any:

@@ -15,9 +15,10 @@ from agentrag.graph.flow.each import Collected, Map
 from agentrag.graph.flow.frame import Frame, Op, Returned, Sequence
 from agentrag.graph.flow.node import RunNode
 from agentrag.graph.flow.other import Ask, End, Nested
-from agentrag.graph.flow.parallel import Branch, Fork
+from agentrag.graph.flow.parallel import Fork
 from agentrag.graph.flow.repeat import Loop
 from agentrag.graph.inputs import checked_inputs
+from agentrag.graph.memo import once_a_graph
 from agentrag.graph.recorded.manifest import Manifest
 from agentrag.graph.spec import (
     AskHuman,
@@ -35,7 +36,7 @@ from agentrag.graph.spec import (
 )
 from agentrag.graph.values.bounds import bounded
 from agentrag.graph.values.joins import join
-from agentrag.graph.writes import NONE, Writes, first_written_in_loops
+from agentrag.graph.writes import Writes, first_written_in_loops
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Program:
         except Returned as returned:
             return dict(returned.outputs), returned.state
         return {name: end[name] for name in self.spec.outputs}, end
+
+
+program_of = once_a_graph(Program.of)
+"""A graph made ready once, however many steps run it."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +147,7 @@ class _Builder:
 
     def parallel(self, step: Parallel, place: Place) -> Fork:
         forked = step.parallel
-        branches = {
-            name: Branch(self.sequence(steps, (*place, name)), self.writes.always(steps) or NONE, self.writes.perhaps(steps))
-            for name, steps in forked.branches.items()
-        }
+        branches = {name: self.sequence(steps, (*place, name)) for name, steps in forked.branches.items()}
         joins = {channel: join[name] for channel, name in forked.join.items()}
         return Fork(branches, joins, forked.need, forked.sure, forked.on_error == "collect", self.channels)
 
@@ -159,7 +161,7 @@ class _Builder:
         return Map(each.in_, each.as_, do, collected, each.at_most, each.concurrency, each.on_error == "collect")
 
     def nested(self, step: SubGraph) -> Nested:
-        inner = Program.of(self.spec.graphs[step.graph.use])
+        inner = program_of(self.spec.graphs[step.graph.use])
         outputs = {output: (name, self.channels[name]) for output, name in step.graph.out.items()}
         return Nested(inner, step.graph.in_, outputs)
 

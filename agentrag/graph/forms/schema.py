@@ -101,7 +101,7 @@ def schema_text(schema: Schema) -> str:
 
 _NAMES: Mapping[Any, tuple[str, Schema]] = {
     Label: ("Label", {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "not": _WORDS}),
-    ChannelName: ("ChannelName", {"type": "string", "pattern": "^[a-z_][a-z0-9_]*$", "not": _WORDS}),
+    ChannelName: ("ChannelName", {"type": "string", "pattern": "^(?!__)[a-z_][a-z0-9_]*$", "not": _WORDS}),
     TypeName: ("TypeName", {"type": "string", "enum": list(INPUT_TYPES)}),
 }
 _NAMED = "named"

@@ -60,7 +60,7 @@ class Standing:
     Attributes:
         name: After those of the graphs around its own.
         prices: By slot.
-        table: Sizes of the channels when it is reached, the last time where that is in a loop.
+        table: Sizes of the channels when it is reached, the largest of all times.
     """
 
     name: str

@@ -125,7 +125,8 @@ class Walk:
         prices = {slot: self.prices.get(slot, Price()) for _, slot in item.references("model")}
         amount = self.case.node(item, sizes, list(prices.values()))
         step = f"{spot.where}:{name}"
-        self.standing[step] = Standing(self.prefix + name, prices, table)
+        before = self.standing.get(step)
+        self.standing[step] = Standing(self.prefix + name, prices, table if before is None else either([before.table, table]))
         limits, wrote = item.limits(sizes), {}
         for raw in item.writes():
             target = item.out.get(raw, raw)

@@ -36,7 +36,7 @@ class Manifest:
 def _parts(spec: GraphSpec, under: str) -> Iterator[tuple[str, str]]:
     data = spec.model_dump(mode="json", include=set(_HEADER))
     for name in _HEADER:
-        yield f"{under}{name}", _hash(data[name])
+        yield f"{under}{name}", _hash(data[name], ordered=name == "flow")  # values are joined in the order of the branches
     for slot, binding in spec.models.items():
         yield f"{under}models.{slot}", _hash(binding)
     for name, item in spec.nodes.items():
@@ -55,9 +55,10 @@ def _sources(spec: GraphSpec, under: str) -> Iterator[tuple[str, str]]:
         yield from _sources(inner, f"{under}graphs.{use}.")
 
 
-def _hash(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _hash(value: Any, *, ordered: bool = False) -> str:
+    if not isinstance(value, str):
+        value = json.dumps(value, sort_keys=not ordered, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(value.encode()).hexdigest()
 
 
 def changes(before: Mapping[str, str], spec: GraphSpec, located: Located | None = None) -> list[Problem]:

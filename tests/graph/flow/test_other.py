@@ -70,6 +70,13 @@ async def test_a_graph_runs_as_a_step_with_its_inputs_and_gives_its_outputs(oute
     assert "tone" not in end.state
 
 
+async def test_what_is_too_long_for_an_input_of_another_graph_is_cut(outer: Path) -> None:
+    (outer.parent / "inner.yaml").write_text(INNER.replace("models:", "channels: {question: {bytes: 5}}\nmodels:"))
+    model = ScriptedModel(lambda request: "?")
+    await execute(Program.of(load_graph(outer)), {"question": "a long question"}, fake_deps({"writer": model, "other": model}))
+    assert [request.messages[-1].content for request in model.requests][:2] == ["a lon", "a lon"]
+
+
 def test_slots_of_inner_graphs_are_slots_of_the_outer_one(outer: Path) -> None:
     assert load_graph(outer).slots == {"writer": "gpt", "other": "local"}
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from agentrag.core.errors import BranchError, ModelError, NodeError, RunError
-from agentrag.core.events import BranchFinished, StepFinished
+from agentrag.core.events import BranchFinished, Event, StepFinished
+from agentrag.graph.interpreter import execute
 from agentrag.journal.memory import MemoryJournal
 from agentrag.testing.fakes import ScriptedModel, fake_deps, passages
-from tests.graph.flow.running import Course, run
+from tests.graph.flow.running import Course, program, run
 
 
 def outcomes(course: Course) -> dict[str, str]:
@@ -109,6 +110,46 @@ async def test_only_what_a_branch_wrote_is_joined() -> None:
 """
     assert (await run(flow)).outputs == {"answer": "slow"}
     assert (await run(flow, question="x")).outputs == {"answer": "slow\n\nx fast"}
+
+
+async def test_a_branch_that_writes_the_value_that_was_there_wrote_it() -> None:
+    flow = """\
+  - fast
+  - parallel:
+      branches:
+        a:
+          - choose:
+              - when: "question == 'cat'"
+                do: [fast]
+              - otherwise: []
+        b: [slow]
+      join: {answer: first}
+"""
+    assert (await run(flow)).outputs == {"answer": "fast"}
+    assert (await run(flow, question="dog")).outputs == {"answer": "slow"}
+
+
+async def test_no_branch_is_waited_for_when_too_few_can_end_well() -> None:
+    begun = time.perf_counter()
+    flow = "  - parallel: {branches: {a: [broken], b: [stuck]}, wait: {quorum: 2}, on_error: collect, join: {answer: first}}"
+    with pytest.raises(BranchError, match=r"branch 'a' failed: .*branch 'b' was cancelled"):
+        await run(flow)
+    assert time.perf_counter() - begun < 5
+
+
+async def test_a_branch_that_waits_for_a_person_was_not_cancelled() -> None:
+    flow = """\
+  - parallel:
+      branches:
+        bad: [slow, broken]
+        asks: [ask_human: {question: "?", out: decision}]
+"""
+    events: list[Event] = []
+    with pytest.raises(BranchError) as caught:
+        await execute(program(flow), {"question": "cat"}, replace(fake_deps(), listen=events.append))
+    assert (list(caught.value.failed), caught.value.cancelled) == (["bad"], ())
+    ended = {event.branch: event.outcome for event in events if isinstance(event, BranchFinished)}
+    assert ended == {"bad": "failed", "asks": "waits"}
 
 
 async def test_a_resumed_run_takes_the_branch_that_won_before() -> None:

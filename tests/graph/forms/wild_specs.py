@@ -33,7 +33,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
     ]
 )
 labels = st.from_regex(r"[a-z][a-z0-9_-]{0,5}", fullmatch=True).filter(lambda name: name not in BOOLEANS)
-channels = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: name not in BOOLEANS)
+channels = st.from_regex(r"(?!__)[a-z_][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: name not in BOOLEANS)
 templates = texts.filter(str.strip).map(lambda text: text.replace("{", "{{").replace("}", "}}"))
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 data = st.recursive(
@@ -85,7 +85,7 @@ leaves = st.one_of(
     labels,
     labels,
     _word("graph", {"use": texts, "out": st.dictionaries(channels, channels, min_size=1, max_size=2)}, {"in": renames}),
-    _word("ask_human", {"question": templates, "out": channels}, {"choices": st.lists(texts, max_size=2)}),
+    _word("ask_human", {"question": templates, "out": channels}, {"choices": st.lists(texts.filter(str.strip), max_size=2)}),
     st.fixed_dictionaries({"return": renames}),
 )
 inputs = st.sampled_from(["str", "int"]) | st.fixed_dictionaries(
