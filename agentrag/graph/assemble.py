@@ -13,7 +13,8 @@ from agentrag.core.located import Located, validation_problems
 from agentrag.graph.checks.names import findings
 from agentrag.graph.checks.view import Doubts
 from agentrag.graph.mend import mended
-from agentrag.graph.spec import GraphSpec, SubGraph, known_keys, walk
+from agentrag.graph.spec import GraphSpec, known_keys
+from agentrag.graph.steps import SubGraph, walk
 
 Resolve = Callable[[str], GraphSpec]
 """Finds and loads the graph that a `graph:` step names."""

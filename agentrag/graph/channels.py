@@ -9,18 +9,8 @@ from typing import Any
 from agentrag.core.channels import INPUT_TYPES, STANDARD, Channel
 from agentrag.core.errors import unknown
 from agentrag.graph.memo import once_a_graph
-from agentrag.graph.spec import (
-    AskHuman,
-    ChannelSpec,
-    Each,
-    EachSpec,
-    GraphSpec,
-    Return,
-    SubGraph,
-    SubGraphSpec,
-    use_of,
-    walk,
-)
+from agentrag.graph.spec import ChannelSpec, GraphSpec, use_of
+from agentrag.graph.steps import AskHuman, Each, EachSpec, Return, SubGraph, SubGraphSpec, walk
 
 Path = tuple[str | int, ...]
 

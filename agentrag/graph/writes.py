@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from agentrag.graph.spec import (
-    AskHuman,
-    Each,
-    GraphSpec,
-    Parallel,
-    Place,
-    Repeat,
-    Return,
-    Step,
-    Steps,
-    SubGraph,
-    inner_flows,
-)
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import AskHuman, Each, Parallel, Place, Repeat, Return, Step, Steps, SubGraph, inner_flows
 
 Names = frozenset[str]
 NONE: Names = frozenset()

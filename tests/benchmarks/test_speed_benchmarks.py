@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agentrag.graph.loader import load_graph_text
-from agentrag.graph.spec import inner_flows
+from agentrag.graph.steps import inner_flows
 from benchmarks import concurrency, durable, engines
 from benchmarks.clock import cpu_per_run, verdict
 from benchmarks.durable_ways import SAVER, durable_ways

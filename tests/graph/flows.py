@@ -21,7 +21,8 @@ from agentrag.core.errors import ModelError
 from agentrag.core.node import Node
 from agentrag.core.types import ChatRequest, Message, SearchRequest
 from agentrag.graph.checks.names import findings
-from agentrag.graph.spec import GraphSpec, Otherwise, Steps, walk
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import Otherwise, Steps, walk
 from agentrag.graph.writes import Writes
 from agentrag.testing.fakes import ScriptedModel, fake_deps, passages
 

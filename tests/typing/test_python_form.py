@@ -16,7 +16,8 @@ from agentrag.core.errors import SpecError
 from agentrag.core.events import Event
 from agentrag.graph.forms.python import FlowStep
 from agentrag.graph.mount import Mounted
-from agentrag.graph.spec import AskHuman, Choose, Each, GraphSpec, Parallel, Repeat, Return, Step, SubGraph
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Repeat, Return, Step, SubGraph
 from agentrag.nodes.abstain import Abstain
 from agentrag.testing import fake_deps
 

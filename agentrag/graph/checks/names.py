@@ -24,7 +24,8 @@ from agentrag.graph.inputs import input_bytes
 from agentrag.graph.memo import once_a_graph
 from agentrag.graph.planning.cases import Worst
 from agentrag.graph.planning.walk import reckoned
-from agentrag.graph.spec import GraphSpec, SubGraph, channel_name, use_of, walk
+from agentrag.graph.spec import GraphSpec, use_of
+from agentrag.graph.steps import SubGraph, channel_name, walk
 
 MOST_STEPS = 2_000
 """Steps of a graph with those of the graphs that it runs: what is checked, planned and drawn grows with them."""

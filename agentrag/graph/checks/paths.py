@@ -9,20 +9,8 @@ from agentrag.core.channels import Channel
 from agentrag.core.template import Template
 from agentrag.graph.cel.expressions import ExpressionError, compile_expression
 from agentrag.graph.channels import Finding, Path
-from agentrag.graph.spec import (
-    AskHuman,
-    Choose,
-    Each,
-    GraphSpec,
-    Otherwise,
-    Parallel,
-    Repeat,
-    Return,
-    Step,
-    Steps,
-    SubGraph,
-    walk,
-)
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import AskHuman, Choose, Each, Otherwise, Parallel, Repeat, Return, Step, Steps, SubGraph, walk
 from agentrag.graph.writes import NONE, Names, Writes, common, first_written_in_loops, sure
 
 

@@ -13,11 +13,11 @@ from agentrag.graph.cel.expressions import ExpressionError, compile_expression
 from agentrag.graph.channels import Finding, Path, is_list, type_text
 from agentrag.graph.checks.trust import is_steered
 from agentrag.graph.checks.view import Graph
-from agentrag.graph.spec import (
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import (
     AskHuman,
     Choose,
     Each,
-    GraphSpec,
     Otherwise,
     Parallel,
     ParallelSpec,

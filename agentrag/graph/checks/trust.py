@@ -9,7 +9,8 @@ from agentrag.core.node import Node
 from agentrag.core.prompts import Prompt
 from agentrag.graph.channels import channels_of, foreign_inputs, untrusted
 from agentrag.graph.memo import once_a_graph
-from agentrag.graph.spec import GraphSpec, SubGraph, walk
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import SubGraph, walk
 
 
 def steering(item: Node, prompt: Prompt, table: Mapping[str, Channel]) -> Iterator[str]:

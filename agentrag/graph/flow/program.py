@@ -20,20 +20,8 @@ from agentrag.graph.flow.repeat import Loop
 from agentrag.graph.inputs import checked_inputs
 from agentrag.graph.memo import once_a_graph
 from agentrag.graph.recorded.manifest import Manifest
-from agentrag.graph.spec import (
-    AskHuman,
-    Choose,
-    Each,
-    GraphSpec,
-    Parallel,
-    Place,
-    Repeat,
-    Return,
-    Step,
-    Steps,
-    SubGraph,
-    When,
-)
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Place, Repeat, Return, Step, Steps, SubGraph, When
 from agentrag.graph.values.bounds import bounded
 from agentrag.graph.values.joins import join
 from agentrag.graph.writes import Writes, first_written_in_loops

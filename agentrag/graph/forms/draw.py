@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 
-from agentrag.graph.spec import (
+from agentrag.graph.spec import GraphSpec, use_of
+from agentrag.graph.steps import (
     AskHuman,
     Choose,
     Each,
     EachSpec,
-    GraphSpec,
     Parallel,
     ParallelSpec,
     Repeat,
@@ -21,7 +21,6 @@ from agentrag.graph.spec import (
     Steps,
     SubGraph,
     When,
-    use_of,
 )
 
 Ends = list[tuple[str, str]]

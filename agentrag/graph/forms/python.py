@@ -18,20 +18,8 @@ from agentrag.core.prompts import Prompts
 from agentrag.graph.assemble import assembled
 from agentrag.graph.checks.view import Doubts
 from agentrag.graph.loader import load_graph
-from agentrag.graph.spec import (
-    LANGUAGE,
-    AskHuman,
-    Choose,
-    Each,
-    GraphSpec,
-    OnError,
-    Parallel,
-    Repeat,
-    Return,
-    SubGraph,
-    known_keys,
-    walk,
-)
+from agentrag.graph.spec import LANGUAGE, GraphSpec, known_keys
+from agentrag.graph.steps import AskHuman, Choose, Each, OnError, Parallel, Repeat, Return, SubGraph, walk
 
 FlowStep: TypeAlias = str | Choose | Repeat | Parallel | Each | SubGraph | AskHuman | Return
 Nested: TypeAlias = "FlowStep | Sequence[Nested]"

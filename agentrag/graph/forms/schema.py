@@ -12,7 +12,8 @@ from pydantic_core import core_schema
 
 from agentrag.core.channels import INPUT_TYPES
 from agentrag.core.node import Node, Reference, node
-from agentrag.graph.spec import LANGUAGE, STEPS, ChannelName, GraphSpec, Label, TypeName
+from agentrag.graph.spec import LANGUAGE, GraphSpec, TypeName
+from agentrag.graph.steps import STEPS, ChannelName, Label
 
 Schema: TypeAlias = dict[str, Any]
 

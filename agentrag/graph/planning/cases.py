@@ -14,7 +14,8 @@ from agentrag.core.sizes import LEAST, MOST, UNBOUNDED, USUAL, Calls, Scale, Siz
 from agentrag.graph.planning.amounts import NOTHING, TOTAL, Amount, Bill, lined
 from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.values import most_of_input, narrow, usual, usual_input
-from agentrag.graph.spec import EachSpec, InputSpec, ParallelSpec, RepeatSpec
+from agentrag.graph.spec import InputSpec
+from agentrag.graph.steps import EachSpec, ParallelSpec, RepeatSpec
 from agentrag.graph.values.bounds import RETRY_WAIT, size_of
 
 SEARCH_SECONDS, EMBED_SECONDS, OTHER_SECONDS = 0.05, 0.1, 1.0

@@ -15,11 +15,11 @@ from agentrag.graph.planning.cases import Case
 from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.spots import Reached, ReadOnce, Spot, Standing, followed
 from agentrag.graph.planning.values import Table, collected, either, join_of, measured, widest, written
-from agentrag.graph.spec import (
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import (
     AskHuman,
     Choose,
     Each,
-    GraphSpec,
     Parallel,
     ParallelSpec,
     Place,

@@ -20,7 +20,8 @@ from agentrag.graph.forms.python import (
     subgraph,
 )
 from agentrag.graph.loader import load_graph_text
-from agentrag.graph.spec import GraphSpec, walk
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import walk
 from tests.graph.forms.wild_specs import specs
 from tests.graph.sample_nodes import PROMPTS, Add, Length, Say
 

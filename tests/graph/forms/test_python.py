@@ -24,7 +24,8 @@ from agentrag.graph.forms.python import (
 )
 from agentrag.graph.forms.yaml import to_yaml
 from agentrag.graph.loader import load_graph_text
-from agentrag.graph.spec import GraphSpec, SubGraph
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import SubGraph
 from tests.graph.sample_nodes import Add, Ask, Length, Say, Search
 
 YAML = """\

@@ -22,7 +22,8 @@ from agentrag.graph.planning.cases import EMBED_SECONDS, OTHER_SECONDS, SEARCH_S
 from agentrag.graph.planning.figures import Figures
 from agentrag.graph.planning.prices import LOCAL, REMOTE, STARTS, Price, price_of, prices_of
 from agentrag.graph.planning.values import USUAL_INPUT, USUAL_ITEMS, USUAL_NUMBER, USUAL_PASSAGE, USUAL_TEXT
-from agentrag.graph.spec import GraphSpec, walk
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import walk
 from agentrag.graph.values.bounds import RETRY_WAIT
 from agentrag.journal.past import Expected, Mean
 from agentrag.models.retry import ATTEMPTS

@@ -18,7 +18,8 @@ from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.plan import plan
 from agentrag.graph.planning.figures import Plan
 from agentrag.graph.planning.prices import Price
-from agentrag.graph.spec import GraphSpec, Otherwise, Steps, walk
+from agentrag.graph.spec import GraphSpec
+from agentrag.graph.steps import Otherwise, Steps, walk
 from agentrag.graph.writes import Writes
 from tests.graph.planning.plan_nodes import (
     ATTEMPTS,
