@@ -29,7 +29,7 @@ from agentrag.core.types import Message, Role
 
 Trust = Literal["instruction", "data"]
 _SECTION = re.compile(r"^## (system|user|assistant)[ \t]*$", re.MULTILINE)
-_NAME = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
+_NAME = re.compile(r"[a-z0-9-]{1,100}/[a-z0-9-]{1,100}")
 _HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 

@@ -258,7 +258,7 @@ def parallels(draw: st.DrawFn, around: Around) -> dict[str, Any]:
 def eaches(draw: st.DrawFn, around: Around) -> dict[str, Any]:
     collect = draw(st.sampled_from([{"text": "texts"}, {"passages": "passages"}, {"text": "items"}, {"item": "texts"}]))
     counts = {"at_most": draw(st.integers(1, 3)), "concurrency": draw(st.integers(1, 3)), "on_error": draw(_ON_ERROR)}
-    do = draw(flows(around.below(fan=True)))
+    do = draw(flows(around.below(fan=True, loop=False)))  # what is written inside is in no round of a loop outside
     return {"each": {"in": "items", "as": "item", "do": do, "collect": collect, **counts}}
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from agentrag.core.errors import Problem, SpecError
+from agentrag.core.prompts import Prompts
 from agentrag.core.resources import shipped_graphs
 from agentrag.graph.flow.program import Program
 from agentrag.graph.loader import load_graph, load_graph_text
@@ -119,6 +120,12 @@ def test_no_prompt_name_leads_out_of_the_prompts(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(ASKING.replace("PROMPT", "../secret"))
     with pytest.raises(SpecError, match=r"Unknown prompt '../secret'"):
         load_graph(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("name", ["9" * 5000, f"{'a' * 101}/b", "a\0/b"], ids=["long", "long part", "zero byte"])
+def test_a_prompt_of_a_name_that_no_file_can_have_is_unknown(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError, match="nodes.ask.prompt: Unknown prompt"):
+        load_graph_text(ASKING.replace("PROMPT", json.dumps(name)), "f", Prompts(tmp_path))
 
 
 def test_a_graph_cannot_say_where_its_prompts_are() -> None:
