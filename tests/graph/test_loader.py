@@ -124,7 +124,7 @@ def test_no_prompt_name_leads_out_of_the_prompts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["9" * 5000, f"{'a' * 101}/b", "a\0/b"], ids=["long", "long part", "zero byte"])
 def test_a_prompt_of_a_name_that_no_file_can_have_is_unknown(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SpecError, match="nodes.ask.prompt: Unknown prompt"):
+    with pytest.raises(SpecError, match=r"nodes\.ask\.prompt: Unknown prompt"):
         load_graph_text(ASKING.replace("PROMPT", json.dumps(name)), "f", Prompts(tmp_path))
 
 
