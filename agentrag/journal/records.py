@@ -13,6 +13,7 @@ from time import perf_counter, time
 from typing import Any, cast
 
 from agentrag.core.calls import OutwardCall
+from agentrag.core.errors import StoreError
 from agentrag.core.ports import RunRecord, RunStatus
 from agentrag.journal.lookup import kept_of, known_run, latest_seq, number_of
 from agentrag.journal.open_run import OpenRun
@@ -56,7 +57,8 @@ class Records:
         """Enter a new run, or take up a known one; `asked` where it is begun, and not only added to.
 
         Raises:
-            StoreError: Its parent, or the step at which that is cut, is unknown.
+            StoreError: Its parent, or the step at which that is cut, is unknown; or a run of this id is another tenant's, or
+                began with another graph.
         """
         with self._writing() as database:
             known = database.execute("SELECT id, parent, cut FROM runs WHERE run = ?", (record.run,)).fetchone()
@@ -66,10 +68,13 @@ class Records:
                 recall = Recall((), kept_of(database, parent, record.cut))
                 return OpenRun(number, recall, doubts=self._doubts(parent), loose=not asked)
             number, parent_name, cut = known
-            if asked:
-                database.execute("UPDATE runs SET status = 'running', ended = NULL, error = '' WHERE id = ?", (number,))
-            # the parent of a known run may be pruned: what it had not given yet is then paid for
             parent = number_of(database, parent_name)
+            if asked:
+                if parent_name is not None and parent is None:  # its writes would be made again
+                    told = f"the run {parent_name} that it was forked from is not in this journal any more"
+                    raise StoreError(f"Run {record.run} cannot be gone on with: {told}.")
+                self._refuse_another(record, number)
+                database.execute("UPDATE runs SET status = 'running', ended = NULL, error = '' WHERE id = ?", (number,))
             return self._taken_up(number, parent, cut)
 
     def end(self, run: OpenRun, status: RunStatus, outputs: bytes | None, error: str) -> None:
@@ -184,6 +189,16 @@ class Records:
     def _write_notes(self, run: OpenRun) -> None:
         if run.notes:
             self._database.executemany(_NOTE, run.notes)
+
+    def _refuse_another(self, record: RunRecord, number: int) -> None:
+        """Refuse to go on with a run of the same id that is another one. What never said its parts is known by its id alone."""
+        query = "SELECT tenant, body FROM runs JOIN texts ON texts.id = parts WHERE runs.id = ?"
+        tenant, parts = self._database.execute(query, (number,)).fetchone()
+        if tenant != record.tenant:
+            raise StoreError(f"Run {record.run} is another tenant's.")
+        known = json.loads(parts)
+        if known and record.parts and known != dict(record.parts):
+            raise StoreError(f"Run {record.run} began with another graph. Go on with: agentrag runs fork {record.run}")
 
     def _enter(self, record: RunRecord) -> int:
         parts, sources = self._text(record.parts), self._text(record.sources)

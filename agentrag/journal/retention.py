@@ -12,8 +12,8 @@ from agentrag.core.errors import StoreError
 from agentrag.journal.schema import faults, open_to_write
 
 _ENDED = "status NOT IN ('running', 'paused')"
-# what an unfinished fork has not taken yet is still in its parent
-_FREE = "run NOT IN (SELECT parent FROM runs WHERE parent IS NOT NULL AND status IN ('running', 'paused'))"
+# what a fork that can be gone on with has not taken yet is still in its parent
+_FREE = "run NOT IN (SELECT parent FROM runs WHERE parent IS NOT NULL AND status != 'finished')"
 _OF_A_RUN = ("calls", "notes", "settled", "intents")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from agentrag.core.calls import Effect
-from agentrag.core.errors import InDoubtError
+from agentrag.core.errors import InDoubtError, StoreError
 from agentrag.core.ports import RunRecord
 from agentrag.journal.retention import delete_runs
 from agentrag.journal.sqlite import SqliteJournal
@@ -131,7 +133,7 @@ async def test_a_write_that_the_parent_may_have_made_is_in_doubt_for_the_fork_to
     journal.close()
 
 
-async def test_a_fork_whose_parent_was_deleted_can_be_resumed(path: Path) -> None:
+async def test_the_parent_of_a_fork_that_can_be_gone_on_with_is_not_deleted(path: Path) -> None:
     journal, service = SqliteJournal(path), Service()
     await parent_of(journal, service, "flow.0:a", "flow.1:b")
     journal.begin(RunRecord("fork", "g", parent="parent"))
@@ -140,9 +142,41 @@ async def test_a_fork_whose_parent_was_deleted_can_be_resumed(path: Path) -> Non
     journal.begin(RunRecord("newest", "g"))
     journal.end("newest", "finished")
     journal.close()
-    assert delete_runs(path, keep=2).runs == 1
+    assert delete_runs(path, keep=2).runs == 0
     journal = SqliteJournal(path)
     journal.begin(RunRecord("fork", "g"))
     given = [await service.recorded(called(run="fork", step=s, sampled=True), journal) for s in ("flow.0:a", "flow.1:b")]
-    assert [answer.reused for answer in given] == [True, False]
+    assert [answer.reused for answer in given] == [True, True]
+    journal.close()
+
+
+async def test_a_fork_whose_parent_is_gone_is_not_gone_on_with(path: Path) -> None:
+    """Writes of the parent would be made again."""
+    journal, service = SqliteJournal(path), Service()
+    await parent_of(journal, service, "flow.0:a")
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    journal.end("fork", "failed")
+    journal.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE runs SET parent = 'gone' WHERE run = 'fork'")
+    journal = SqliteJournal(path)
+    with pytest.raises(StoreError, match="the run gone that it was forked from is not in this journal"):
+        journal.begin(RunRecord("fork", "g"))
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (RunRecord("one", "g", tenant="b"), "is another tenant's"),
+        (RunRecord("one", "g", parts={"flow": "2"}), "began with another"),
+    ],
+)
+def test_an_id_that_another_run_has_is_refused(path: Path, other: RunRecord, said: str) -> None:
+    journal = SqliteJournal(path)
+    journal.begin(RunRecord("one", "g", parts={"flow": "1"}))
+    journal.end("one", "failed")
+    with pytest.raises(StoreError, match=said):
+        journal.begin(other)
+    journal.begin(RunRecord("one", "g", parts={"flow": "1"}))
     journal.close()

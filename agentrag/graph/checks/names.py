@@ -27,6 +27,8 @@ from agentrag.graph.planning.walk import reckoned
 from agentrag.graph.spec import GraphSpec, use_of
 from agentrag.graph.steps import SubGraph, channel_name, walk
 
+RESERVED = frozenset({"collections", "deps", "models", "on_event", "self", "settings"})
+"""Arguments of `Graph.run` and `Graph.stream`, which take inputs as further arguments."""
 MOST_STEPS = 2_000
 """Steps of a graph with those of the graphs that it runs: what is checked, planned and drawn grows with them."""
 
@@ -71,6 +73,10 @@ def _inputs(graph: Graph) -> Iterator[Finding]:
     if not graph.spec.inputs and not graph.doubts.flow:
         yield Finding(("inputs",), "a graph needs at least one input")
     for name, given in graph.spec.inputs.items():
+        if name in RESERVED:
+            yield Finding(
+                ("inputs", name), f"`Graph.run` takes '{name}' for something else; give the input another name", key=True
+            )
         adapter: TypeAdapter[Any] = TypeAdapter(INPUT_TYPES[given.type])
         values = list(enumerate(given.values or ()))
         settled: list[tuple[Path, Any]] = [(("inputs", name, "values", index), value) for index, value in values]
