@@ -257,6 +257,8 @@ class Runs:
         """The result of a finished run."""
         shown = self.show(name)
         past = shown.run
+        if past.outputs is None:
+            raise RunError(f"Run {past.record.run} has finished and left no outputs: it was recorded call by call only.")
         return Result(past.record.run, recorded_outputs(past), {}, shown.usage, shown.saved, past.seconds)
 
     def _step(self, run: str, at: str | None) -> str | None:

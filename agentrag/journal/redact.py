@@ -49,7 +49,9 @@ _AFTER = (
 _RULES = tuple((word, re.compile(pattern), BLANK) for word, pattern in _WHOLE) + tuple(
     (word, re.compile(pattern), rf"\1{BLANK}") for word, pattern in _AFTER
 )
-_SECRET_FIELD = re.compile(rf"(?i)[\w-]*?(?:{'|'.join(_NAMES.values())}){_MORE}|(?:proxy-)?authorization|(?:set-)?cookie")
+_SECRET_FIELD = re.compile(
+    rf"(?i)[\w-]*?(?:{'|'.join(_NAMES.values())}){_MORE}|(?:proxy-)?authorization|(?:set-)?cookies?|credentials?"
+)
 
 
 def redact(text: str) -> str:
@@ -68,7 +70,7 @@ def redact(text: str) -> str:
 
 
 def redacted(value: Any) -> Any:
-    """JSON data with every text in it redacted, and every text or number under a telling name blanked.
+    """JSON data with every text in it redacted, and everything under a telling name blanked.
 
     >>> redacted({"password": "x", "max_tokens": 8, "notes": ["sk-1234567890abcdefgh"]})
     {'password': '[redacted]', 'max_tokens': 8, 'notes': ['[redacted]']}
@@ -83,4 +85,5 @@ def redacted(value: Any) -> Any:
 
 
 def _hides(name: str, value: Any) -> bool:
-    return isinstance(value, str | int) and not isinstance(value, bool) and bool(_SECRET_FIELD.fullmatch(name))
+    """Whether all that stands under a name is secret: texts, numbers, and lists and tables of them."""
+    return value is not None and not isinstance(value, bool) and bool(_SECRET_FIELD.fullmatch(name))

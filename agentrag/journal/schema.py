@@ -59,6 +59,8 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite gives the files beside it the same mode
         path.touch(mode=0o600, exist_ok=True)
+        if path.stat().st_mode & 0o077:  # made by another program: payloads are for the owner
+            path.chmod(0o600)
         return _connected(path)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentrag.journal.redact import redact, redacted
+from agentrag.journal.redact import BLANK, redact, redacted
 
 A = "abcDEF123456ghiJKL789"  # stands for the random part of a key
 
@@ -83,3 +83,15 @@ def test_no_text_takes_long(piece: str) -> None:
     begun = time.process_time()
     redact(piece * (200_000 // len(piece)))
     assert time.process_time() - begun < 2
+
+
+def test_everything_under_a_telling_name_is_blanked_in_data() -> None:
+    data = {
+        "headers": {"X-Api-Key": ["k-list-1"]},
+        "password": {"a": "b"},
+        "credentials": "c",
+        "token_count": [1],
+        "secret": None,
+    }
+    hidden = {"headers": {"X-Api-Key": BLANK}, "password": BLANK, "credentials": BLANK, "token_count": [1], "secret": None}
+    assert redacted(data) == hidden
