@@ -72,7 +72,7 @@ class Models:
             price_in=binding.price_in,
             price_out=binding.price_out,
         )
-        return OpenAIModel(f"openai-compatible/{binding.model}@{_place(binding.url)}", endpoint, self._pool)
+        return OpenAIModel(f"openai-compatible/{binding.model}@{urlsplit(binding.url).hostname}", endpoint, self._pool)
 
     async def aclose(self) -> None:
         """Close every model, which ends the local servers. Calling it twice is allowed."""
@@ -108,10 +108,3 @@ def _litellm(binding: LiteLLM) -> ChatModel:
     from agentrag.models.litellm import LiteLLMModel  # lazy: seconds, and only its users have it
 
     return LiteLLMModel(binding.model, binding.timeout)
-
-
-def _place(url: str) -> str:
-    """Host, port and path of a server: what tells two servers of one machine apart, and holds no password."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.hostname}{port}{parts.path.rstrip('/')}"

@@ -40,7 +40,7 @@ async def test_a_binding_gives_one_model_with_a_stable_name(tmp_path: Path) -> N
     async with Models(settings(tmp_path, **bindings)) as models:
         assert models.get("far") is models.get("far")
         assert isinstance(models.get("far"), ChatModel)
-        assert models.get("far").name == "openai-compatible/gpt@host.invalid:8000/v1"
+        assert models.get("far").name == "openai-compatible/gpt@host.invalid"
         assert models.get("other").name == "litellm/anthropic/claude-sonnet-4-5"
 
 
