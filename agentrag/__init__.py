@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentrag.app import Graph, Result, open_deps
+    from agentrag.app import Graph, Result
+    from agentrag.back_ends import open_deps
     from agentrag.core.errors import AgentRagError
     from agentrag.core.node import Node, node
     from agentrag.core.settings import Settings, load_settings
@@ -42,7 +43,7 @@ _HOMES = {
     "measure": "agentrag.graph.cel.measures",
     "mount": "agentrag.graph.mount",
     "node": "agentrag.core.node",
-    "open_deps": "agentrag.app",
+    "open_deps": "agentrag.back_ends",
     "parallel": "agentrag.graph.forms.python",
     "repeat": "agentrag.graph.forms.python",
     "return_": "agentrag.graph.forms.python",

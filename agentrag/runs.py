@@ -12,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from agentrag.app import Graph, Result, open_deps
+from agentrag.app import Graph, Result
+from agentrag.back_ends import open_deps
 from agentrag.core.deps import Deps, Origin
 from agentrag.core.errors import PausedError, RunError, StoreError, UnknownNameError
 from agentrag.core.events import Event

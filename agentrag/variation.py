@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agentrag.app import EVERY_SLOT, Graph
+from agentrag.app import Graph
+from agentrag.back_ends import EVERY_SLOT
 from agentrag.core.calls import new_run_id
 from agentrag.core.errors import RunError
 from agentrag.core.ports import RunRecord

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agentrag.app import Graph, open_deps
+from agentrag.app import Graph
+from agentrag.back_ends import open_deps
 from agentrag.cli.console import errors, note
 from agentrag.cli.ingest import progress_bar
 from agentrag.core.calls import new_run_id

@@ -92,7 +92,8 @@ def print_memory() -> None:
 
 async def ask_once() -> None:
     """Ask one question of the collection: all that a run with a remote model loads, but a script answers for it."""
-    from agentrag.app import Graph, open_deps
+    from agentrag.app import Graph
+    from agentrag.back_ends import open_deps
     from agentrag.core.settings import OpenAICompatible, load_settings
     from agentrag.core.types import ChatRequest, Completion, TokenLogprob
     from agentrag.testing.fakes import ScriptedModel

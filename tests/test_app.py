@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from agentrag.app import Graph, open_deps
+from agentrag.app import Graph
+from agentrag.back_ends import open_deps
 from agentrag.core.errors import NodeError, SpecError, UnknownNameError
 from agentrag.core.events import ChoiceMade, Event, RunFinished, RunStarted, StepFinished, Token
 from agentrag.core.types import Completion, Message, TokenLogprob

@@ -44,7 +44,8 @@ def chat(
     """
     slots, named, given = bindings(every, models), collections(collection), pairs(inputs or [], "--input")
     # lazy: --help needs none of it
-    from agentrag.app import Graph, open_deps
+    from agentrag.app import Graph
+    from agentrag.back_ends import open_deps
     from agentrag.cli.inputs import typed
 
     # The loop runs only while a question is answered: Ctrl-C is then the loop's to cancel, and the prompt's otherwise.

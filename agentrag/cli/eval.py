@@ -140,7 +140,8 @@ async def _retriever(
 
 @asynccontextmanager
 async def _graph(system: System, data: DataSet, settings: Settings, journal: Journal | None) -> AsyncIterator[Ask]:
-    from agentrag.app import Graph, open_deps
+    from agentrag.app import Graph
+    from agentrag.back_ends import open_deps
     from agentrag.cli.inputs import typed
     from agentrag.evaluation.answering import answering, check_inputs
 

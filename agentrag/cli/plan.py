@@ -53,7 +53,7 @@ def plan(
 
 def _planned(graph: str, given: Mapping[str, str]) -> Plan:
     # lazy: --help needs none of it
-    from agentrag.app import EVERY_SLOT
+    from agentrag.back_ends import EVERY_SLOT
     from agentrag.core.errors import UnknownNameError
     from agentrag.core.settings import load_settings
     from agentrag.graph import plan as planning

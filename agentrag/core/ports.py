@@ -128,11 +128,14 @@ class Recorded(Generic[T]):
         value: What the call returned.
         seconds: Wall time it took when it was made.
         reused: It was answered from the record, and not made now.
+        paid: This run paid for it, now or when the call of this position was made; not where an equal call, the run that it
+            was forked from, or another run had the answer.
     """
 
     value: T
     seconds: float
     reused: bool
+    paid: bool
 
 
 RunStatus = Literal["running", "finished", "failed", "cancelled", "paused"]
@@ -202,8 +205,8 @@ class Journal(Protocol):
         """What was decided at a step by chance, by time or by a person, as JSON data; None where nothing was."""
         ...
 
-    def settle(self, run: str, step: str, value: Any) -> None:
-        """Keep such a decision; it is durable when this returns, and never changed."""
+    def settle(self, run: str, step: str, value: Any) -> bool:
+        """Keep such a decision; it is durable when this returns, and never changed. False where one was kept before."""
         ...
 
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:

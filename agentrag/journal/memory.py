@@ -64,30 +64,33 @@ class MemoryJournal:
         run = self._run(call.run)
         number = run.recall.same(call)
         if number is None and (number := run.recall.inherited(call)) is not None:
-            run.recall.add(call, number)
-            run.calls.append(_kept(call, number))
+            run.recall.add(call, number, paid=False)
+            run.calls.append(_kept(call, number, paid=False))
         if number is not None:
             value, seconds = self._answers[number]
-            return Recorded(value, seconds, reused=True)
+            return Recorded(value, seconds, reused=True, paid=run.recall.paid(call))
         if call.effect == "write" and (result := _intend(run, call)) is not None:
             value = codec.validate_json(result)
-            self._keep(run, call, value, 0.0)
-            return Recorded(value, 0.0, reused=True)
+            self._keep(run, call, value, 0.0, paid=False)
+            return Recorded(value, 0.0, reused=True, paid=False)
         begun = perf_counter()
         value = await work()
         seconds = perf_counter() - begun
         self.calls.append(call)
-        self._keep(run, call, value, seconds)
-        return Recorded(value, seconds, reused=False)
+        self._keep(run, call, value, seconds, paid=True)
+        return Recorded(value, seconds, reused=False, paid=True)
 
     def settled(self, run: str, step: str) -> Any:
         """What was decided at a step; see `agentrag.core.ports.Journal`."""
         known = self._runs.get(run)
         return json.loads(known.settled.get(step, "null")) if known else None
 
-    def settle(self, run: str, step: str, value: Any) -> None:
+    def settle(self, run: str, step: str, value: Any) -> bool:
         """Keep a decision; see `agentrag.core.ports.Journal`."""
-        self._run(run).settled.setdefault(step, json.dumps(value))
+        settled = self._run(run).settled
+        first = step not in settled
+        settled.setdefault(step, json.dumps(value))
+        return first
 
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Keep something for people to read; see `agentrag.core.ports.Journal`."""
@@ -99,9 +102,9 @@ class MemoryJournal:
     def _run(self, run: str) -> _Run:
         return self._runs.setdefault(run, _Run(RunRecord(run, "")))
 
-    def _keep(self, run: _Run, call: OutwardCall, value: Any, seconds: float) -> None:
+    def _keep(self, run: _Run, call: OutwardCall, value: Any, seconds: float, *, paid: bool) -> None:
         run.intents.discard(place_of(call))
-        run.calls.append(_kept(call, len(self._answers)))
+        run.calls.append(_kept(call, len(self._answers), paid=paid))
         self._answers.append((value, seconds))
 
     def _parents(self, parent: str, cut: str | None) -> list[Kept]:
@@ -116,8 +119,8 @@ class MemoryJournal:
         return calls[:at] + [kept for kept in calls[at:] if kept.effect == "write"]
 
 
-def _kept(call: OutwardCall, number: int) -> Kept:
-    return Kept(call.step, call.key, call.nth, call.effect, call.deterministic, number)
+def _kept(call: OutwardCall, number: int, *, paid: bool) -> Kept:
+    return Kept(call.step, call.key, call.nth, call.effect, call.deterministic, number, paid)
 
 
 def _intend(run: _Run, call: OutwardCall) -> bytes | None:

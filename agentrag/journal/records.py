@@ -96,7 +96,7 @@ class Records:
                 database.execute(delete, (run.number, *place_of(call)))
             self._write_notes(run)
         run.notes.clear()
-        run.recall.add(call, answer)
+        run.recall.add(call, answer, paid=not reused)
 
     def reuse(self, run: OpenRun, call: OutwardCall, number: int) -> Answer | None:
         """Write that a call was given an earlier answer; None where that is no longer there."""
@@ -107,7 +107,7 @@ class Records:
             self._write_call(run, call, number, reused=True)
             self._write_notes(run)
         run.notes.clear()
-        run.recall.add(call, number)
+        run.recall.add(call, number, paid=False)
         return answer
 
     def answer(self, number: int, key: bytes) -> Answer | None:
@@ -134,14 +134,15 @@ class Records:
         row = self._row(query, (run, step))
         return row[0] if row else None
 
-    def settle(self, run: OpenRun, step: str, value: str) -> None:
-        """Write a decision; the first one stays."""
+    def settle(self, run: OpenRun, step: str, value: str) -> bool:
+        """Write a decision; the first one stays. False where there was one."""
         with self._writing() as database:
-            database.execute("INSERT OR IGNORE INTO settled VALUES (?, ?, ?)", (run.number, step, value))
+            first = database.execute("INSERT OR IGNORE INTO settled VALUES (?, ?, ?)", (run.number, step, value)).rowcount
             select = "SELECT value FROM settled WHERE run = ? AND step = ?"
             (run.settled[step],) = database.execute(select, (run.number, step)).fetchone()
             self._write_notes(run)
         run.notes.clear()
+        return first == 1
 
     def use_up(self, run: OpenRun, step: str) -> None:
         """Take back what was settled, if anything: leave to make a write again is for one time, and errors can be mended."""

@@ -62,15 +62,17 @@ class ReplayJournal:
         if row is None:
             raise ReplayError(call.step, call.kind, call.target)
         body, seconds = row
-        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True)
+        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True, paid=self._recall.paid(call))
 
     def settled(self, run: str, step: str) -> Any:
         """What was decided when the run was recorded; see `agentrag.core.ports.Journal`."""
         return json.loads(self._settled.get(step, "null"))
 
-    def settle(self, run: str, step: str, value: Any) -> None:
+    def settle(self, run: str, step: str, value: Any) -> bool:
         """Keep a decision that the record lacks for as long as the replay lasts."""
+        first = step not in self._settled
         self._settled.setdefault(step, json.dumps(value))
+        return first
 
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Nothing is kept of a replay."""

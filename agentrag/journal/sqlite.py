@@ -77,7 +77,7 @@ class SqliteJournal:
             if flight.failure is not None:
                 raise flight.failure
         _, body, seconds = answer
-        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True)
+        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True, paid=run.recall.paid(call))
 
     def settled(self, run: str, step: str) -> Any:
         """What was decided at a step; see `agentrag.core.ports.Journal`."""
@@ -85,9 +85,9 @@ class SqliteJournal:
         value = known.settled.get(step) if known else self._records.settled(run, step)
         return None if value is None else json.loads(value)
 
-    def settle(self, run: str, step: str, value: Any) -> None:
+    def settle(self, run: str, step: str, value: Any) -> bool:
         """Keep a decision; see `agentrag.core.ports.Journal`."""
-        self._records.settle(self._open(run), step, to_json(value))
+        return self._records.settle(self._open(run), step, to_json(value))
 
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Keep something for people to read; see `agentrag.core.ports.Journal`. Cost: about 5 microseconds."""
@@ -139,7 +139,7 @@ class SqliteJournal:
             self._records.keep(run, call, codec.dump_json(value), seconds)
         if call.effect == "write":
             run.intents.pop(place_of(call), None)
-        return Recorded(value, seconds, reused=False)
+        return Recorded(value, seconds, reused=False, paid=True)
 
     def _intend(self, run: OpenRun, call: OutwardCall) -> bytes | None:
         """Record that a write begins; the JSON of its result where a person settled that instead."""
@@ -169,7 +169,7 @@ class SqliteJournal:
             raise InDoubtError(call.run, call.step, call.target, run.intents[place]) from error
         self._records.keep(run, call, body, 0.0, reused=True)
         del run.intents[place]
-        return Recorded(value, 0.0, reused=True)
+        return Recorded(value, 0.0, reused=True, paid=False)
 
 
 def decoded(path: Path, call: OutwardCall, codec: Codec[T], body: bytes) -> T:

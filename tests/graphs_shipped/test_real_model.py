@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.app import Graph, Result, open_deps
+from agentrag.app import Graph, Result
+from agentrag.back_ends import open_deps
 from agentrag.core.resources import shipped
 from agentrag.core.settings import Settings
 from agentrag.ingest.pipeline import Options, ingest
