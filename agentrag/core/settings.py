@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from agentrag.core.errors import SettingsError, SpecError, unknown
 from agentrag.core.located import SAID, Nowhere, load_yaml, validation_problems
+from agentrag.core.tenant import EVERY, ListedTenant, Tenant, TenantBudget, TenantName, checked_tenant
 
 FILE = "agentrag.yaml"
 DEFAULT_MODEL = "qwen2.5-coder-1.5b-instruct"
 DEFAULT_EMBEDDER = "all-minilm-l6-v2"
+TOTAL_TIMEOUT = 600.0
 _PREFIX = "AGENTRAG_"
 _HIDDEN = frozenset({"api_key"})
+_IDLE = "seconds without any byte before an exchange is given up"
+_TOTAL = "seconds that one exchange may take in all"
 
 
 class _Section(BaseModel):
@@ -32,6 +47,7 @@ class LlamaCpp(_Section):
 
     provider: Literal["llamacpp"] = "llamacpp"
     model: str = Field(description="a name of `agentrag models list`, or the path of a GGUF file")
+    total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
 
 
 class OpenAICompatible(_Section):
@@ -42,7 +58,8 @@ class OpenAICompatible(_Section):
     model: str
     api_key: SecretStr | None = Field(None, description="better given as api_key_env")
     api_key_env: str | None = Field(None, description="environment variable that holds the key")
-    timeout: float = Field(120.0, gt=0, description="seconds without any byte before a call is given up")
+    timeout: float = Field(120.0, gt=0, description=_IDLE)
+    total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
     price_in: float = Field(0.0, ge=0, description="USD per million prompt tokens")
     price_out: float = Field(0.0, ge=0, description="USD per million generated tokens")
 
@@ -52,7 +69,8 @@ class LiteLLM(_Section):
 
     provider: Literal["litellm"]
     model: str = Field(description='litellm\'s name, e.g. "anthropic/claude-sonnet-4-5"')
-    timeout: float = Field(120.0, gt=0, description="seconds before a call is given up")
+    timeout: float = Field(120.0, gt=0, description=_IDLE)
+    total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
 
 
 PROVIDERS = ("llamacpp", "openai-compatible", "litellm")
@@ -66,7 +84,27 @@ def _known_provider(value: Any) -> Any:
     return value
 
 
+def _chain(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"'{name}' stands in it twice")
+        if "," in name or not name.strip():
+            raise ValueError(f"'{name}' is not the name of a binding")
+    return names
+
+
+Chain = Annotated[tuple[str, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True}), AfterValidator(_chain)]
+"""Names of bindings, each of which takes over where the one before it fails."""
+
+
+def chained(names: str | Sequence[str]) -> str:
+    """One name, or those of a chain, as one text: "remote,local"."""
+    return names if isinstance(names, str) else ",".join(names)
+
+
 def _tag(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return "<chain>"
     given = value.get("provider") if isinstance(value, Mapping) else getattr(value, "provider", None)
     return f"<{given}>" if given else None
 
@@ -74,8 +112,13 @@ def _tag(value: Any) -> str | None:
 Binding = Annotated[
     Annotated[LlamaCpp, Tag("<llamacpp>")]
     | Annotated[OpenAICompatible, Tag("<openai-compatible>")]
-    | Annotated[LiteLLM, Tag("<litellm>")],
-    Discriminator(_tag, custom_error_type=SAID, custom_error_message="a binding is a mapping that begins with `provider`"),
+    | Annotated[LiteLLM, Tag("<litellm>")]
+    | Annotated[Chain, Tag("<chain>")],
+    Discriminator(
+        _tag,
+        custom_error_type=SAID,
+        custom_error_message="a binding is a mapping that begins with `provider`, or a list of names of others",
+    ),
     BeforeValidator(_known_provider),
 ]
 
@@ -87,12 +130,29 @@ class Runtime(_Section):
     parallel: int = Field(2, ge=1, le=64, description="requests that one model server works on at once")
     context: int = Field(4096, ge=256, description="tokens of context per parallel request")
     start_timeout: float = Field(120.0, gt=0, description="seconds that a model server may take to load")
+    waiting: int = Field(1000, ge=0, description="most requests that wait for one model server; further ones fail at once")
+
+
+class Circuit(_Section):
+    """When a model's endpoint that keeps failing is left alone."""
+
+    faults: int = Field(5, ge=1, description="faults in a row after which an endpoint is left alone")
+    seconds: float = Field(30.0, gt=0, description="how long, unless its Retry-After asks for longer; then one call tries it")
 
 
 class Chunking(_Section):
     """How documents are cut into passages."""
 
     tokens: int = Field(160, ge=16, le=256, description="most tokens of one passage, in the embedder's tokens")
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {"chunk": Chunking, "runtime": Runtime, "breaker": Circuit}
+_ALWAYS = frozenset({"default", "local"})
+
+
+def _not_in_a_chain(name: str, known: Iterable[str], models: Mapping[str, Any]) -> PydanticCustomError:
+    what = f"'{name}' is a chain itself; name its members" if name in models else unknown("binding", name, known)
+    return PydanticCustomError(SAID, "{text}", {"text": what})
 
 
 class Settings(BaseSettings):
@@ -106,6 +166,26 @@ class Settings(BaseSettings):
     embedder: str = Field(DEFAULT_EMBEDDER, description="name of the embedding model")
     chunk: Chunking = Field(default_factory=Chunking)
     runtime: Runtime = Field(default_factory=Runtime)
+    breaker: Circuit = Field(default_factory=Circuit)
+    tenant: TenantName = Field("", description="whose collections, caches and runs are used; those of no tenant where empty")
+    tenants: dict[ListedTenant, Tenant] = Field(
+        default_factory=dict, description="budgets by tenant; `*` stands for those that are not named"
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _chains_of_bindings(cls, models: dict[str, Any]) -> dict[str, Any]:
+        """See that the names in chains are those of bindings; a chain holds no other, so none can hold itself."""
+        known = {name for name, binding in models.items() if not isinstance(binding, tuple)} | _ALWAYS - models.keys()
+        wrong = [
+            InitErrorDetails(type=_not_in_a_chain(member, known, models), loc=(name, index), input=member)
+            for name, binding in models.items()
+            for index, member in enumerate(binding if isinstance(binding, tuple) else ())
+            if member not in known
+        ]
+        if wrong:
+            raise ValidationError.from_exception_data("models", wrong)
+        return models
 
     @classmethod
     def settings_customise_sources(
@@ -119,17 +199,50 @@ class Settings(BaseSettings):
         """The environment beats what the file (passed as arguments) says."""
         return env_settings, init_settings
 
+    def of_tenant(self, tenant: str) -> Settings:
+        """The same settings for another tenant, "" for none.
+
+        Raises:
+            TenantError: It cannot be the name of one.
+        """
+        return self.model_copy(update={"tenant": checked_tenant(tenant)})
+
+    def own(self, folder: Path) -> Path:
+        """Where things of `tenant` are in `home` or `cache`: apart from those of others, and from those of no tenant."""
+        return folder / "tenants" / checked_tenant(self.tenant) if self.tenant else folder
+
+    @property
+    def budget(self) -> TenantBudget | None:
+        """The most that all runs of `tenant` may spend together."""
+        found = self.tenants.get(self.tenant, self.tenants.get(EVERY))
+        return None if found is None else found.budget
+
     def binding(self, name: str) -> Binding:
-        """The binding of a name.
+        """The binding of a name; of a chain, the names in it.
 
         Raises:
             SettingsError: No binding has this name.
         """
-        local = LlamaCpp(model=DEFAULT_MODEL)
-        table: dict[str, Binding] = {"default": local, "local": local, **self.models}
+        table: dict[str, Binding] = {**dict.fromkeys(_ALWAYS, LlamaCpp(model=DEFAULT_MODEL)), **self.models}
         if name not in table:
             raise SettingsError(unknown("binding", name, table) + f" Bindings are named under `models:` in {FILE}.")
         return table[name]
+
+    def chain(self, names: str) -> dict[str, LlamaCpp | OpenAICompatible | LiteLLM]:
+        """The bindings that "remote,local" or one name stands for, by name and in order, those of chains in their place.
+
+        Raises:
+            SettingsError: No binding has one of the names.
+        """
+        found: dict[str, LlamaCpp | OpenAICompatible | LiteLLM] = {}
+        for name in (part.strip() for part in names.split(",")):
+            binding = self.binding(name)
+            members = binding if isinstance(binding, tuple) else (name,)
+            for member in members:
+                single = self.binding(member)
+                if not isinstance(single, tuple):
+                    found.setdefault(member, single)
+        return found
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -176,7 +289,9 @@ def _known_keys(path: Sequence[str | int]) -> list[str]:
         return list(Settings.model_fields)
     if path[0] == "models":
         return sorted({name for kind in (LlamaCpp, OpenAICompatible, LiteLLM) for name in kind.model_fields})
-    return sorted((Runtime if path[0] == "runtime" else Chunking).model_fields)
+    if path[0] == "tenants":
+        return sorted((TenantBudget if "budget" in path[2:] else Tenant).model_fields)
+    return sorted(_SECTIONS[str(path[0])].model_fields)
 
 
 def _names(item: ErrorDetails) -> list[str]:

@@ -12,17 +12,20 @@ from urllib.parse import urlsplit
 from agentrag.core.errors import SettingsError
 from agentrag.core.ports import ChatModel
 from agentrag.core.settings import FILE, LiteLLM, LlamaCpp, OpenAICompatible, Settings
+from agentrag.models.breaker import Breaker
 from agentrag.models.catalogue import CATALOGUE, identity, model_files
+from agentrag.models.fallback import FallbackModel
 from agentrag.models.http import HttpPool
 from agentrag.models.llamacpp import LlamaCppModel
 from agentrag.models.local_server import LocalServer
 from agentrag.models.openai import Endpoint, OpenAIModel
+from agentrag.models.retry import Retries
 
 _log = logging.getLogger("agentrag.models")
 
 
 class Models:
-    """All chat models of a run: one per binding, one server per local base, one pool of connections.
+    """All chat models of a run: one per binding, one server per local base, one breaker per endpoint, one pool of connections.
 
     It belongs to one event loop. Use it as an asynchronous context manager, or call `aclose`.
     """
@@ -32,26 +35,40 @@ class Models:
         self._pool = HttpPool()
         self._models: dict[str, ChatModel] = {}
         self._servers: dict[Path, LocalServer] = {}
+        self._breakers: dict[str, Breaker] = {}
 
     def get(self, binding: str) -> ChatModel:
-        """The chat model of a binding's name; the same object at every call. Starts nothing yet.
+        """The chat model of a binding's name, or of a chain "remote,local"; the same object at every call. Starts nothing yet.
 
         Raises:
             SettingsError: No binding has this name, or the variable that should hold its key is empty.
             NotPulledError: Its local model is not on this machine.
             CatalogueError: Its local model is unknown or damaged.
         """
-        if binding not in self._models:
-            self._models[binding] = self._open(binding)
-        return self._models[binding]
+        chain = self._settings.chain(binding)
+        key = ",".join(chain)
+        if key not in self._models:
+            members = [self._member(name, member) for name, member in chain.items()]
+            self._models[key] = members[0] if len(members) == 1 else FallbackModel(members)
+        return self._models[key]
 
-    def _open(self, name: str) -> ChatModel:
-        binding = self._settings.binding(name)
+    def _member(self, name: str, binding: LlamaCpp | OpenAICompatible | LiteLLM) -> ChatModel:
+        if name not in self._models:
+            self._models[name] = self._open(name, binding)
+        return self._models[name]
+
+    def _open(self, name: str, binding: LlamaCpp | OpenAICompatible | LiteLLM) -> ChatModel:
         if isinstance(binding, LlamaCpp):
             return self._local(binding)
         if isinstance(binding, OpenAICompatible):
             return self._remote(name, binding)
-        return _litellm(binding)
+        return self._litellm(binding)
+
+    def _breaker(self, endpoint: str) -> Breaker:
+        if endpoint not in self._breakers:
+            limits = self._settings.breaker
+            self._breakers[endpoint] = Breaker(endpoint, limits.faults, limits.seconds)
+        return self._breakers[endpoint]
 
     def _local(self, binding: LlamaCpp) -> ChatModel:
         cache = self._settings.cache
@@ -61,7 +78,9 @@ class Models:
             _log.warning("%s: %s", entry.name, entry.notice)
         if weights not in self._servers:
             self._servers[weights] = LocalServer(binding.model, weights, self._settings.runtime, cache / "logs")
-        return LlamaCppModel(f"llamacpp/{identity(weights)}", self._servers[weights], self._pool)
+        breaker = self._breaker(f"The local server of {weights}")
+        name = f"llamacpp/{identity(weights)}"
+        return LlamaCppModel(name, self._servers[weights], self._pool, breaker, binding.total_timeout)
 
     def _remote(self, name: str, binding: OpenAICompatible) -> ChatModel:
         endpoint = Endpoint(
@@ -69,10 +88,18 @@ class Models:
             model=binding.model,
             key=_key(name, binding),
             timeout=binding.timeout,
+            total_timeout=binding.total_timeout,
             price_in=binding.price_in,
             price_out=binding.price_out,
         )
-        return OpenAIModel(f"openai-compatible/{binding.model}@{urlsplit(binding.url).hostname}", endpoint, self._pool)
+        breaker = self._breaker(_server(binding.url))
+        return OpenAIModel(f"openai-compatible/{binding.model}@{urlsplit(binding.url).hostname}", endpoint, self._pool, breaker)
+
+    def _litellm(self, binding: LiteLLM) -> ChatModel:
+        from agentrag.models.litellm import LiteLLMModel  # lazy: seconds, and only its users have it
+
+        breaker = self._breaker(f"{binding.model.partition('/')[0]} (through litellm)")
+        return LiteLLMModel(binding.model, binding.timeout, binding.total_timeout, Retries(breaker=breaker))
 
     async def aclose(self) -> None:
         """Close every model, which ends the local servers. Calling it twice is allowed."""
@@ -104,7 +131,7 @@ def _key(name: str, binding: OpenAICompatible) -> str:
     return key
 
 
-def _litellm(binding: LiteLLM) -> ChatModel:
-    from agentrag.models.litellm import LiteLLMModel  # lazy: seconds, and only its users have it
-
-    return LiteLLMModel(binding.model, binding.timeout)
+def _server(url: str) -> str:
+    """Host and port, the port also where the address leaves it out."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or {'http': 80, 'https': 443}[parts.scheme]}"

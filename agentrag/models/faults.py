@@ -12,6 +12,7 @@ import aiohttp
 import httpx
 
 from agentrag.core.errors import ModelError
+from agentrag.models.limits import silent
 
 _RETRYABLE = {408, 409, 425, 429}
 _CONTEXT = re.compile(r"context.{0,12}(length|size|window)|exceed_context|maximum context", re.IGNORECASE)
@@ -28,8 +29,7 @@ def broken(who: str, error: BaseException, timeout: float) -> ModelError:
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
         return ModelError(f"{who}: the server does not accept connections ({said}).", retryable=True)
     if isinstance(cause, aiohttp.ServerTimeoutError):
-        advice = "Raise `timeout` of the binding if it is slow."
-        return ModelError(f"{who} sent nothing for {timeout:g} s. {advice}", retryable=True)
+        return silent(who, timeout)
     if isinstance(cause, aiohttp.ClientPayloadError):
         return ModelError(f"{who} broke off in the middle of its answer.", retryable=True)
     return ModelError(f"{who}: the connection broke ({said}).", retryable=True)

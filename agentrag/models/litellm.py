@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -15,15 +15,18 @@ from typing import Any
 from agentrag.core.errors import ModelError
 from agentrag.core.ports import OnText
 from agentrag.core.types import ChatRequest, Completion, Usage
+from agentrag.models.cost import after
+from agentrag.models.delivery import Delivery
 from agentrag.models.faults import one_line, retry_after
+from agentrag.models.limits import TOTAL, within, without_silence
 from agentrag.models.protocol import StreamedReply, body_of, completion_of
-from agentrag.models.retry import ATTEMPTS
+from agentrag.models.retry import ONCE_MORE, Retries, with_retries
 from agentrag.models.schema import held_to_schema
 
 _PASSING = {408, 409, 425, 429}
-_GROUP = "model"
 _PREFIX = re.compile(r"^(litellm\.\w+: )+")
-_ROUTER = re.compile(r"\s*(?:LiteLLM: model group|Deployment Info:|model=model\.)")  # what the Router adds about itself
+_NEVER = {"num_retries": 0, "max_retries": 0}
+"""Neither litellm nor the provider's client below it tries again: one layer does."""
 
 
 @cache
@@ -41,19 +44,30 @@ def library() -> Any:
 
 
 class LiteLLMModel:
-    """A chat model through litellm. Its Router is the only thing that retries.
+    """A chat model through litellm, which makes one exchange a call; what tries again is the same as for other clients.
 
     Args:
         model: Litellm's name, provider first.
-        timeout: Seconds before one attempt is given up, > 0.
+        timeout: Seconds without any byte before an exchange is given up, > 0.
+        total_timeout: Seconds that one exchange may take in all, > 0.
+        retries: How often, and what watches the endpoint.
         options: Further parameters of litellm's call, such as `api_base`.
     """
 
-    def __init__(self, model: str, timeout: float = 120.0, **options: Any) -> None:
+    def __init__(
+        self,
+        model: str,
+        timeout: float = 120.0,
+        total_timeout: float = TOTAL,
+        retries: Retries = ONCE_MORE,
+        **options: Any,
+    ) -> None:
         self.name = f"litellm/{model}"
         self._who = f"Model {model} (through litellm{_host(options)})"
-        self._parameters = {"model": model, "timeout": timeout, "drop_params": True, **options}
-        self._router: Any = None
+        self._timeout, self._total, self._retries = timeout, total_timeout, retries
+        self._parameters = {"timeout": timeout, "drop_params": True, **options, **_NEVER}
+        self._model = model
+        self._used = False
 
     async def complete(self, request: ChatRequest, on_text: OnText | None = None) -> Completion:
         """Answer `request`; parameters that the provider does not know are left out.
@@ -69,32 +83,38 @@ class LiteLLMModel:
 
     async def aclose(self) -> None:
         """Close litellm's connections. Calling it twice is allowed."""
-        if self._router is None:
+        if not self._used:
             return
-        self._router.discard()
-        self._router = None
+        self._used = False
         with suppress(AttributeError):  # older versions close their clients themselves
             await library().close_litellm_async_clients()
 
     async def _answer(self, on_text: OnText | None, request: ChatRequest) -> Completion:
-        body = body_of(request, _GROUP, stream=on_text is not None)
-        if self._router is None:
-            self._router = self._open()
-        try:
-            reply = await self._router.acompletion(**body)
-        except Exception as error:
-            raise fault_of(error, self._who) from error
-        completion = self._whole(reply) if on_text is None else await self._streamed(reply, on_text)
-        if completion.finish == "content_filter":
-            raise ModelError(f"{self._who} withheld its answer: the provider's content filter stepped in.")
-        return replace(completion, usage=replace(completion.usage, usd=self._price(completion.usage)))
+        delivery = Delivery(on_text) if on_text else None
 
-    def _open(self) -> Any:
-        deployment = {"model_name": _GROUP, "litellm_params": self._parameters}
+        def once() -> Awaitable[Completion]:
+            return within(self._total, self._who, self._exchange(request, delivery))
+
+        self._used = True
+        completion = await with_retries(once, request, lambda: not (delivery and delivery.begun), self._retries)
+        completion = replace(completion, usage=replace(completion.usage, usd=self._price(completion.usage)))
+        if completion.finish == "content_filter":
+            with after(completion.usage):
+                raise ModelError(f"{self._who} withheld its answer: the provider's content filter stepped in.")
+        return completion
+
+    async def _exchange(self, request: ChatRequest, delivery: Delivery | None) -> Completion:
+        body = body_of(request, self._model, stream=delivery is not None)
         try:
-            return library().Router(model_list=[deployment], num_retries=ATTEMPTS - 1, disable_cooldowns=True)
+            reply = await library().acompletion(**self._parameters, **body)
         except Exception as error:
             raise fault_of(error, self._who) from error
+        if delivery is None:
+            return self._whole(reply)
+        try:
+            return await self._streamed(reply, delivery)
+        finally:
+            await reply.aclose()
 
     def _whole(self, reply: Any) -> Completion:
         try:
@@ -104,7 +124,7 @@ class LiteLLMModel:
 
     async def _streamed(self, stream: Any, on_text: OnText) -> Completion:
         reply = StreamedReply()
-        async for chunk in self._guarded(stream):
+        async for chunk in without_silence(self._timeout, self._who, self._guarded(stream)):
             if text := reply.take(chunk.model_dump()):
                 on_text(text)
         completion = reply.completion()
@@ -123,7 +143,7 @@ class LiteLLMModel:
         """USD by litellm's table; 0.0 for models that it does not hold."""
         try:
             parts = library().cost_per_token(
-                model=self._parameters["model"],
+                model=self._model,
                 prompt_tokens=usage.prompt_tokens,
                 completion_tokens=usage.completion_tokens,
                 cache_read_input_tokens=usage.cached_tokens,
@@ -147,9 +167,10 @@ def fault_of(error: Exception, who: str) -> ModelError:
     )
     status = getattr(error, "status_code", None)
     retryable = isinstance(error, passing) or (isinstance(status, int) and (status in _PASSING or status >= 500))
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    said = _ROUTER.split(_PREFIX.sub("", str(error)))[0]
-    text = one_line(_without_keys(said)) or type(error).__name__
+    headers = (
+        getattr(error, "litellm_response_headers", None) or getattr(getattr(error, "response", None), "headers", None) or {}
+    )
+    text = one_line(_without_keys(_PREFIX.sub("", str(error)))) or type(error).__name__
     return ModelError(f"{who}: {text}.", retryable=retryable, retry_after=retry_after(headers.get("retry-after")))
 
 

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agentrag.core.errors import ModelError
+from agentrag.core.exchange import may_exchange
 from agentrag.core.ports import OnText
-from agentrag.core.types import ChatRequest, Completion
+from agentrag.core.types import ChatRequest, Completion, Usage
+from agentrag.models.breaker import Breaker
+from agentrag.models.cost import add_cost, after, cost_of
+from agentrag.models.delivery import Delivery
 from agentrag.models.http import HttpPool
+from agentrag.models.limits import TOTAL
 from agentrag.models.local_server import Address, LocalServer
 from agentrag.models.openai import Endpoint, OpenAIModel
-
-_IDLE = 600.0  # seconds: a long prompt on a slow processor sends nothing for minutes; a dead server is noticed at once
 
 
 class LlamaCppModel:
     """A chat model served by a `LocalServer`, which it starts at its first call and which may serve others too.
 
-    A server that dies is started again, and the call repeated once, unless a part of the answer was already streamed.
+    A server that dies is started again, and the call repeated once, unless a part of the answer was already streamed or the
+    budget has no room for it.
+
+    Args:
+        name: Its identity in journals and tables.
+        server: What serves it.
+        pool: Connections to share.
+        breaker: That of the server, shared by all models on it.
+        total_timeout: Seconds that one exchange may take in all; it may be silent as long, for a long prompt on a slow
+            processor takes minutes, and a dead server is noticed at once.
     """
 
-    def __init__(self, name: str, server: LocalServer, pool: HttpPool) -> None:
+    def __init__(
+        self, name: str, server: LocalServer, pool: HttpPool, breaker: Breaker | None = None, total_timeout: float = TOTAL
+    ) -> None:
         self.name = name
         self.server, self._pool = server, pool
+        self._breaker, self._total = breaker or Breaker(f"Model '{server.name}'"), total_timeout
         self._client: tuple[Address, OpenAIModel] | None = None
         self._uses = False
 
@@ -28,27 +45,34 @@ class LlamaCppModel:
         """Answer `request`. Cost: processor time; the first call also loads the model (seconds).
 
         Raises:
-            ModelError: The server did not start, died twice or in the middle of a streamed answer, or refused the request.
+            ModelError: The server did not start, died twice or in the middle of a streamed answer, or refused the request; or
+                too many calls wait for it.
         """
-        begun = False
-
-        def tell(text: str) -> None:
-            nonlocal begun
-            begun = True
-            if on_text:
-                on_text(text)
-
         self._hold()
-        async with self.server.free:
-            for last in (False, True):
+        async with self.server.turn():
+            with self._breaker.call():
+                return await self._twice(request, Delivery(on_text) if on_text else None)
+
+    async def _twice(self, request: ChatRequest, delivery: Delivery | None) -> Completion:
+        """Ask, and ask once more where the server dies before its first word."""
+        spent = Usage()
+        for last in (False, True):
+            with after(spent):
                 client = await self._current()
-                try:
-                    return await client.complete(request, tell if on_text else None)
-                except ModelError as error:
-                    if not await self.server.has_died(within=1.0 if error.retryable else 0.0):
-                        raise
-                    if begun or last:
-                        raise self._died("in the middle of its answer" if begun else "again") from error
+            try:
+                completion = await client.complete(request, delivery)
+                return replace(completion, usage=spent + completion.usage)
+            except ModelError as error:
+                if not await self.server.has_died(within=1.0 if error.retryable else 0.0):
+                    add_cost(error, spent)
+                    raise
+                spent += cost_of(error)
+                begun = delivery is not None and delivery.begun
+                if last or begun or not may_exchange(request):
+                    with after(spent):
+                        raise self._died(
+                            "in the middle of its answer" if begun else "again" if last else "before its answer"
+                        ) from error
         raise AssertionError("unreachable: the second round returns or raises")
 
     async def aclose(self) -> None:
@@ -72,7 +96,8 @@ class LlamaCppModel:
                 url=address.url,
                 model=self.server.name,
                 key=address.key,
-                timeout=_IDLE,
+                timeout=self._total,
+                total_timeout=self._total,
                 attempts=1,
                 keep_alive=False,  # it closes the connection after each stream, which a next request would run into
                 extra={"cache_prompt": True},
@@ -81,7 +106,5 @@ class LlamaCppModel:
         return self._client[1]
 
     def _died(self, when: str) -> ModelError:
-        return ModelError(
-            f"The server of model '{self.server.name}' died {when}; the next call starts it again ({self.server.last_words()})",
-            retryable=True,
-        )
+        how = f"died {when}; the next call starts it again ({self.server.last_words()})"
+        return ModelError(f"The server of model '{self.server.name}' {how}", retryable=True)

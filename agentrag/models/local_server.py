@@ -7,6 +7,8 @@ import json
 import secrets
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -38,18 +40,43 @@ class LocalServer:
 
     Attributes:
         users: How many models use it; it is stopped when the last lets go.
-        free: As many permits as the server has slots, so that waiting requests wait here and can be given up for nothing.
     """
 
     def __init__(self, name: str, weights: Path, runtime: Runtime, logs: Path) -> None:
         self.name = name
         self.users = 0
-        self.free = asyncio.Semaphore(runtime.parallel)
+        self._free = asyncio.Semaphore(runtime.parallel)
+        self._waiting = 0
         self._weights, self._runtime = weights, runtime
         self._log = logs / f"{weights.stem}-{secrets.token_hex(4)}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._address: Address | None = None
         self._starting = asyncio.Lock()
+        self._starts = 0
+        self._failed = ""
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One of as many turns as the server has slots: who waits, waits here, and can be given up for nothing.
+
+        Raises:
+            ModelError: As many wait as may; the same call may find room later.
+        """
+        if self._free.locked() and self._waiting >= self._runtime.waiting:
+            raise ModelError(
+                f"{self._waiting} requests wait for model '{self.name}', and no more may. Raise runtime.waiting, "
+                "or ask for less at once.",
+                retryable=True,
+            )
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()
 
     @property
     def pid(self) -> int | None:
@@ -57,16 +84,28 @@ class LocalServer:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     async def address(self) -> Address:
-        """Where it listens; starts it where it does not run.
+        """Where it listens; starts it where it does not run. Who waits for a start that fails, fails with it.
 
         Raises:
             ModelError: It did not start, or not within `start_timeout`; the text ends with the last lines of its log.
         """
+        before = self._starts
         async with self._starting:
             if self._address is None or self.pid is None:
+                if self._failed and self._starts > before:
+                    raise ModelError(self._failed, retryable=True)
                 self.stop()
-                self._address = await self._start()
+                self._address = await self._started()
             return self._address
+
+    async def _started(self) -> Address:
+        self._starts += 1
+        self._failed = ""
+        try:
+            return await self._start()
+        except ModelError as error:
+            self._failed = str(error)
+            raise
 
     async def has_died(self, within: float = 1.0) -> bool:
         """Whether the process has ended, or does `within` seconds: a broken connection is seen before its cause."""

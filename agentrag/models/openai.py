@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,10 +14,14 @@ import httpx
 from agentrag.core.errors import ModelError
 from agentrag.core.ports import OnText
 from agentrag.core.types import ChatRequest, Completion, Usage
+from agentrag.models.breaker import Breaker
+from agentrag.models.cost import after
+from agentrag.models.delivery import Delivery
 from agentrag.models.faults import BROKEN, broken, malformed, refused, reported
 from agentrag.models.http import HttpPool
+from agentrag.models.limits import TOTAL, within
 from agentrag.models.protocol import StreamedReply, body_of, completion_of
-from agentrag.models.retry import ATTEMPTS, with_retries
+from agentrag.models.retry import ATTEMPTS, PAUSE, Retries, with_retries
 from agentrag.models.schema import held_to_schema
 from agentrag.models.sse import DataLines
 
@@ -32,9 +36,11 @@ class Endpoint:
         url: Base address, up to and without /chat/completions.
         model: The server's name of the model.
         key: Sent as bearer token to this address only; "" for none.
-        timeout: Seconds without any byte before a call is given up, > 0.
+        timeout: Seconds without any byte before an exchange is given up, > 0.
+        total_timeout: Seconds that one exchange may take in all, > 0.
         price_in, price_out: USD per million tokens.
         attempts: Most exchanges for one call, >= 1.
+        pause: Bound of the random pause before the second attempt, in seconds; see `Retries`.
         keep_alive: Whether connections stay open between calls.
         extra: Further members of every request's body.
     """
@@ -43,41 +49,33 @@ class Endpoint:
     model: str
     key: str = field(default="", repr=False)
     timeout: float = 120.0
+    total_timeout: float = TOTAL
     price_in: float = 0.0
     price_out: float = 0.0
     attempts: int = ATTEMPTS
+    pause: float = PAUSE
     keep_alive: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-class _Delivery:
-    """Hands streamed text on and remembers that it did."""
-
-    def __init__(self, on_text: OnText) -> None:
-        self._on_text = on_text
-        self.begun = False
-
-    def __call__(self, text: str) -> None:
-        self.begun = True
-        self._on_text(text)
 
 
 class OpenAIModel:
     """A chat model behind the OpenAI protocol.
 
-    Calls that fail for a passing reason (429, 408, 409, 5xx, a broken connection, no byte for `timeout` seconds) are made
-    again, at most `attempts` times in all, after the time that the server asks for or a random, growing one; never once
-    streamed text was handed out.
+    Calls that fail for a passing reason (429, 408, 409, 5xx, a broken connection, no byte for `timeout` seconds, no end for
+    `total_timeout`) are made again, at most `attempts` times in all, after the time that the server asks for or a random,
+    growing one; never once streamed text was handed out.
 
     Args:
         name: Its identity in journals and tables.
         endpoint: Where it is served.
         pool: Connections to share; its own where None.
+        breaker: That of the endpoint; none where None.
     """
 
-    def __init__(self, name: str, endpoint: Endpoint, pool: HttpPool | None = None) -> None:
+    def __init__(self, name: str, endpoint: Endpoint, pool: HttpPool | None = None, breaker: Breaker | None = None) -> None:
         self.name = name
         self._endpoint = endpoint
+        self._retries = Retries(endpoint.attempts, endpoint.pause, breaker)
         self._own_pool = HttpPool() if pool is None else None
         self._pool = pool or self._own_pool or HttpPool()
         self._url = httpx.URL(endpoint.url.rstrip("/") + "/chat/completions")
@@ -115,16 +113,22 @@ class OpenAIModel:
             await self._own_pool.aclose()
 
     async def _answer(self, on_text: OnText | None, request: ChatRequest) -> Completion:
-        delivery = _Delivery(on_text) if on_text else None
+        delivery = Delivery(on_text) if on_text else None
         body = body_of(request, self._endpoint.model, on_text is not None, self._limit)
         content = json.dumps({**body, **self._endpoint.extra}, ensure_ascii=False).encode()
-        once = partial(self._exchange, content, delivery)
-        completion = await with_retries(once, lambda: not (delivery and delivery.begun), self._endpoint.attempts)
-        if completion.finish == "content_filter":
-            raise ModelError(f"{self._who} withheld its answer: the provider's content filter stepped in.")
-        return replace(completion, usage=self._priced(completion.usage)) if self._has_price else completion
 
-    async def _exchange(self, content: bytes, delivery: _Delivery | None) -> Completion:
+        def once() -> Awaitable[Completion]:
+            return within(self._endpoint.total_timeout, self._who, self._exchange(content, delivery))
+
+        completion = await with_retries(once, request, lambda: not (delivery and delivery.begun), self._retries)
+        if self._has_price:
+            completion = replace(completion, usage=self._priced(completion.usage))
+        if completion.finish == "content_filter":
+            with after(completion.usage):
+                raise ModelError(f"{self._who} withheld its answer: the provider's content filter stepped in.")
+        return completion
+
+    async def _exchange(self, content: bytes, delivery: Delivery | None) -> Completion:
         request = httpx.Request("POST", self._url, headers=self._headers, content=content, extensions=self._extensions)
         try:
             response = await self._pool.send(request)
@@ -150,7 +154,7 @@ class OpenAIModel:
         except BROKEN as error:
             raise broken(self._who, error, self._endpoint.timeout) from error
 
-    def _whole(self, payload: bytes, delivery: _Delivery | None) -> Completion:
+    def _whole(self, payload: bytes, delivery: Delivery | None) -> Completion:
         try:
             completion = completion_of(json.loads(payload))
         except _NOT_THE_PROTOCOL as error:
@@ -159,7 +163,7 @@ class OpenAIModel:
             delivery(completion.text)
         return completion
 
-    async def _streamed(self, response: httpx.Response, delivery: _Delivery) -> Completion:
+    async def _streamed(self, response: httpx.Response, delivery: Delivery) -> Completion:
         reply, lines = StreamedReply(), DataLines()
         async for chunk in self._chunks(response):  # to its end, not to [DONE]: the connection can then be used again
             for data in lines.feed(chunk):
@@ -170,7 +174,7 @@ class OpenAIModel:
             raise ModelError(f"{self._who} broke off in the middle of its answer.", retryable=True)
         return reply.completion()
 
-    def _take(self, data: bytes, reply: StreamedReply, delivery: _Delivery) -> None:
+    def _take(self, data: bytes, reply: StreamedReply, delivery: Delivery) -> None:
         if data == b"[DONE]":
             return
         try:

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from agentrag.core.errors import ModelError
+from agentrag.core.exchange import may_exchange
 from agentrag.core.types import ChatRequest, Completion, Message
+from agentrag.models.cost import after
 
 _REPAIR = (
     "That reply does not satisfy the JSON Schema: {fault}\n"
@@ -61,23 +63,30 @@ async def held_to_schema(
     Cost: one call, two where the first reply fails; the usage is that of both.
 
     Raises:
-        ModelError: The second reply fails too, or a reply was cut at `max_tokens`.
+        ModelError: The second reply fails too, the budget has no room for one, or a reply was cut at `max_tokens`.
     """
     first = await ask(request)
     fault = fault_of(first.text, schema)
     if fault is None:
         return first
-    _refuse_cut(first, request, who)
-    repair = _REPAIR.format(fault=fault, schema=json.dumps(schema, ensure_ascii=False))
-    messages = (*request.messages, Message("assistant", first.text), Message("user", repair))
-    second = await ask(replace(request, messages=messages))
+    with after(first.usage):
+        _refuse_cut(first, request, who)
+        repair = _REPAIR.format(fault=fault, schema=json.dumps(schema, ensure_ascii=False))
+        messages = (*request.messages, Message("assistant", first.text), Message("user", repair))
+        repaired = replace(request, messages=messages)
+        if not may_exchange(repaired):
+            raise ModelError(f"{who} did not keep to the JSON Schema, and the budget has no room to tell it: {fault}")
+        second = await ask(repaired)
+    spent = first.usage + second.usage
     fault = fault_of(second.text, schema)
     if fault is not None:
-        _refuse_cut(second, request, who)
-        raise ModelError(f"{who} did not keep to the JSON Schema, not even when told what was wrong: {fault}")
-    return replace(second, usage=first.usage + second.usage)
+        with after(spent):
+            _refuse_cut(second, request, who)
+            raise ModelError(f"{who} did not keep to the JSON Schema, not even when told what was wrong: {fault}")
+    return replace(second, usage=spent)
 
 
 def _refuse_cut(completion: Completion, request: ChatRequest, who: str) -> None:
     if completion.finish == "length":
-        raise ModelError(f"{who} was cut at max_tokens={request.max_tokens} before its JSON was complete. Raise max_tokens.")
+        cut = f"{who} was cut at max_tokens={request.max_tokens} before its JSON was complete. Raise max_tokens."
+        raise ModelError(cut)

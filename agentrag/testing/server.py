@@ -82,6 +82,12 @@ class StubChatServer:
         """Requests so far."""
         return len(self.bodies)
 
+    @property
+    def connections(self) -> int:
+        """Connections that clients hold open now, used or not."""
+        server = self._runner.server if self._runner else None
+        return len(server.connections) if server else 0
+
     async def __aenter__(self) -> StubChatServer:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._handle)

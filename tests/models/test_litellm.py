@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from agentrag.core.errors import ModelError
+from agentrag.core.exchange import asking
 from agentrag.core.types import ChatRequest, Message
+from agentrag.models.breaker import Breaker
+from agentrag.models.cost import cost_of
 from agentrag.models.litellm import LiteLLMModel, fault_of, library
+from agentrag.models.retry import Retries
 from agentrag.testing.server import Fault, Reply, StubChatServer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Item 'summary' on TypedDict")  # of litellm's own types, on old Pythons
@@ -75,15 +81,115 @@ async def test_a_refusal_is_one_line_that_names_the_model_and_no_key(reply: Repl
     assert (server.count, caught.value.retryable) == (1, False)
 
 
-async def test_only_the_router_retries() -> None:
+async def test_a_passing_fault_is_tried_again_and_every_exchange_counts() -> None:
     async with StubChatServer([Reply(status=429, headers={"Retry-After": "0"}), "well"]) as server:
         client = model(server)
         completion = await client.complete(HELLO)
         await client.aclose()
-    assert (completion.text, server.count) == ("well", 2)
+    assert (completion.text, completion.usage.calls, server.count) == ("well", 2, 2)
 
 
-@pytest.mark.parametrize("fault", ["half stream", "stream error", "garbage"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(status=429), Reply(status=500), Reply(status=503), Reply(fault="reset"), Reply(fault="hang")],
+    ids=["429", "500", "503", "reset", "hang"],
+)
+async def test_nothing_below_our_own_layer_tries_again(reply: Reply, stream: bool) -> None:
+    async with StubChatServer([reply]) as server:
+        client = model(server, timeout=0.3, retries=Retries(attempts=2, pause=0.01))
+        with pytest.raises(ModelError) as caught:
+            await client.complete(HELLO, (lambda _: None) if stream else None)
+        await client.aclose()
+        assert server.count == 2
+    assert (caught.value.retryable, cost_of(caught.value).calls) == (True, 2)
+
+
+async def test_the_wait_that_the_server_asks_for_is_kept() -> None:
+    async with StubChatServer([Reply(status=429, headers={"Retry-After": "0.4"}), "well"]) as server:
+        client = model(server, retries=Retries(pause=0.001))
+        begun = time.monotonic()
+        await client.complete(HELLO)
+        await client.aclose()
+    assert time.monotonic() - begun >= 0.4
+
+
+async def test_the_budget_is_asked_before_each_further_exchange() -> None:
+    async with StubChatServer([Reply(status=500)]) as server:
+        client = model(server, retries=Retries(pause=0.001))
+        with asking(lambda request: server.count < 2), pytest.raises(ModelError, match="scripted failure"):
+            await client.complete(HELLO)
+        await client.aclose()
+    assert server.count == 2
+
+
+async def test_a_stall_after_the_first_words_is_given_up() -> None:
+    told: list[str] = []
+    async with StubChatServer([Reply("a b c d", fault="hang mid-stream")]) as server:
+        client = model(server, timeout=0.3)
+        with pytest.raises(ModelError, match=r"sent nothing for 0\.3 s|Timeout on reading"):  # whichever is first
+            await client.complete(HELLO, told.append)
+        await all_done(server)
+        await client.aclose()
+    assert (told, server.count) == (["a ", "b "], 1)
+
+
+async def test_an_answer_that_drips_on_for_ever_is_given_up_in_the_end() -> None:
+    async with StubChatServer(["word " * 1000], pace=0.05) as server:
+        client = model(server, total_timeout=0.4)
+        with pytest.raises(ModelError, match=r"was not done within 0\.4 s.*total_timeout"):
+            await client.complete(HELLO, lambda _: None)
+        await all_done(server)
+        await client.aclose()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_cancelling_a_call_ends_the_exchange_at_the_server_and_leaves_no_task_behind(stream: bool) -> None:
+    begun = asyncio.Event()
+    async with StubChatServer(["word " * 1000], pace=0.05, latency=0.0 if stream else 30.0) as server:
+        client = model(server)
+        before = asyncio.all_tasks()
+        call = asyncio.create_task(client.complete(HELLO, (lambda _: begun.set()) if stream else None))
+        if stream:
+            await begun.wait()
+        while not server.in_flight:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await all_done(server)
+        async with asyncio.timeout(2):
+            while mine(before):
+                await asyncio.sleep(0.01)
+        await client.aclose()
+
+
+def mine(before: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """Tasks that came since, but for those of the server and litellm's own worker, which serves all calls."""
+    new = [task for task in asyncio.all_tasks() - before if "RequestHandler" not in repr(task)]
+    return [task for task in new if "LoggingWorker" not in repr(task)]
+
+
+async def all_done(server: StubChatServer) -> None:
+    async with asyncio.timeout(2):
+        while server.in_flight:
+            await asyncio.sleep(0.01)
+
+
+async def test_an_open_circuit_fails_at_once() -> None:
+    breaker = Breaker("openai (through litellm)", faults=2)
+    async with StubChatServer([Reply(status=500)]) as server:
+        client = model(server, retries=Retries(pause=0.001, breaker=breaker))
+        for exchanges in (2, 0):
+            with pytest.raises(ModelError) as caught:
+                await client.complete(HELLO)
+            assert cost_of(caught.value).calls == exchanges
+        await client.aclose()
+    assert "openai (through litellm) is left alone for 30 s more after 2 faults" in str(caught.value)
+    assert (server.count, round(caught.value.retry_after or 0)) == (2, 30)
+
+
+@pytest.mark.parametrize("fault", ["half stream", "stream error"])
 async def test_a_stream_that_breaks_off_is_an_error_and_not_asked_for_again(fault: Fault) -> None:
     async with StubChatServer([Reply("a b c d", fault=fault)]) as server:
         client = model(server)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from agentrag.core.settings import Binding, LiteLLM, LlamaCpp, Settings
+from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
 from agentrag.models.retry import ATTEMPTS
 
+N = TypeVar("N", int, float)
 STARTS = 2
 """Exchanges with a local server for one call: it is started again once where it dies."""
 _SPECIAL = ("batches", "flex", "priority")  # rates that nobody gets who does not ask for them
@@ -68,10 +69,34 @@ def prices_of(settings: Settings, slots: Mapping[str, str]) -> dict[str, Price]:
     Raises:
         SettingsError: No binding has such a name.
     """
-    return {slot: price_of(settings.binding(name), name, settings.runtime.context) for slot, name in slots.items()}
+    return {slot: _chain_price(settings, name) for slot, name in slots.items()}
 
 
-def price_of(binding: Binding, name: str = "", context: int | None = None) -> Price:
+def _chain_price(settings: Settings, name: str) -> Price:
+    """What a binding costs, or a chain: the attempts of all its models, each at the highest price and for the longest prompt.
+
+    Its speed is that of the first model, which answers as a rule.
+    """
+    context = settings.runtime.context
+    members = [price_of(binding, member, context) for member, binding in settings.chain(name).items()]
+    return Price(
+        prompt=_most(member.prompt for member in members),
+        completion=_most(member.completion for member in members),
+        attempts=sum(member.attempts for member in members),
+        speed=members[0].speed,
+        binding=name,
+        context=_most(member.context for member in members),
+    )
+
+
+def _most(values: Iterable[N | None]) -> N | None:
+    """The highest; None where one is not known."""
+    known = list(values)
+    found = [value for value in known if value is not None]
+    return max(found) if len(found) == len(known) else None
+
+
+def price_of(binding: LlamaCpp | OpenAICompatible | LiteLLM, name: str = "", context: int | None = None) -> Price:
     """What the model of a binding costs: nothing where it runs here, else what the binding or litellm's table says.
 
     Args:
