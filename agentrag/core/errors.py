@@ -11,9 +11,11 @@ AgentRagError
 ├── StoreError              a collection cannot serve
 │   ├── UnknownCollectionError
 │   ├── CollectionBusyError     another process writes it (.pid)
-│   └── CollectionDamagedError  an index does not hold what was stored; `collections rebuild` restores it
+│   ├── CollectionDamagedError  an index does not hold what was stored; `collections rebuild` restores it
+│   └── RunBusyError            another process works on the run (.run, .pid)
 ├── DataSetError            an evaluation data set is malformed
 └── RunError                a run failed
+    ├── BudgetError         a budget has too little left for a call (.unit, .limit, .scope, .step)
     ├── InputError          an input of the run is missing, unknown or of the wrong type; nothing has run
     ├── NodeError           a node failed (.node, .step); the cause is chained
     ├── BranchError         branches of a fan-out failed (.failed, .gave, .cancelled); the first cause is chained
@@ -27,6 +29,7 @@ AgentRagError
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -132,6 +135,15 @@ class CollectionDamagedError(StoreError):
         super().__init__(f"Collection '{name}' is damaged: {what}. Restore it with: agentrag collections rebuild {name}")
 
 
+class RunBusyError(StoreError):
+    """A process works on this run, so that nobody else may: its calls would be paid for twice."""
+
+    def __init__(self, run: str, pid: int) -> None:
+        self.run, self.pid = run, pid
+        who = "another journal of this process" if pid == os.getpid() else f"process {pid}"
+        super().__init__(f"Run {run} is worked on by {who}. Wait until that has ended, or end it; then resume the run.")
+
+
 class DataSetError(AgentRagError):
     """An evaluation data set is malformed."""
 
@@ -170,6 +182,28 @@ class BranchError(RunError):
         parts += [f"'{name}' gave {', '.join(sorted(values)) or 'nothing'}" for name, values in gave.items()]
         parts += [f"'{name}' was cancelled" for name in cancelled]
         super().__init__(f"Step {step}: branch " + "; branch ".join(parts))
+
+
+class BudgetError(RunError):
+    """A budget has too little left for what comes next; nothing was sent.
+
+    Runs do not fail with it: they end with the best answer so far.
+
+    Attributes:
+        unit: The unit that lacks: "calls", "passages", "tokens", "usd" or "seconds".
+        limit: How much of it there was; None where only the keeper of the budget knows.
+        scope: Whose budget it is: "run", "tenant", or the name of the inner graph whose share it is.
+        step: Path of the step that met the limit.
+        state: Channels of the graph when the limit was met, as far as steps had ended.
+    """
+
+    def __init__(self, unit: str, limit: float | None, scope: str, step: str) -> None:
+        self.unit, self.limit, self.scope, self.step = unit, limit, scope, step
+        self.state: Mapping[str, Any] | None = None
+        much = "" if limit is None else f"{limit:,.10g} "
+        whose = f"the {scope}'s budget" if scope in ("run", "tenant") else f"the budget of graph '{scope}'"
+        self.reason = f"{whose} of {much}{unit} has too little left"
+        super().__init__(f"Step {step}: {self.reason}")
 
 
 class ExhaustedError(RunError):

@@ -180,6 +180,7 @@ class Journal(Protocol):
         """Begin a run, or go on with it where its id is known: finished calls will be answered and not made.
 
         Raises:
+            RunBusyError: Another process, or another journal of this one, works on the run.
             StoreError: The journal cannot be used, or it does not know the parent.
         """
         ...
@@ -198,6 +199,13 @@ class Journal(Protocol):
         Raises:
             InDoubtError: A write was begun before and its result is not known.
             ReplayError: The journal only replays, and has no answer.
+        """
+        ...
+
+    def name_of(self, call: OutwardCall) -> str:
+        """Idempotency key to send with a write, from its `work`: the one under which it is recorded.
+
+        It is `call.idempotency_key`, but for a write that the run does again for the run that it was forked from.
         """
         ...
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from agentrag.core.errors import StoreError
 from agentrag.journal.history import History
-from agentrag.journal.lookup import known_run
+from agentrag.journal.lookup import known_run, number_of
 from agentrag.journal.past import PastCall, PastRun, PastStep
 from agentrag.journal.redact import redacted
 from agentrag.journal.schema import create_tables, faults, open_to_read
@@ -22,15 +22,17 @@ _RUN_COLUMNS = """parts, sources, run, graph, ref, tenant, status, parent, cut, 
 _ANSWER_COLUMNS = "key, deterministic, seconds, request, body"
 
 
-def export_cassette(source: Path, runs: Sequence[str], target: Path) -> None:
-    """Write a journal that holds these runs only, with every answer that they were given, wherever it came from.
+def export_cassette(source: Path, runs: Sequence[str], target: Path, tenant: str | None = None) -> tuple[str, ...]:
+    """Write a journal that holds these runs, with every answer that they were given, wherever it came from; their ids.
 
-    It is kept whole, so that a replay says what the run said; its mode is 0600. Equal runs make equal bytes.
+    It is kept whole, so that a replay says what the run said; its mode is 0600. Equal runs make equal bytes. A fork that did
+    not finish takes the run that it was forked from along, before it: it may still need answers and writes of that.
 
     Args:
         source: The journal's file.
         runs: Full ids, in the order in which they shall stand.
         target: The new file.
+        tenant: Whose runs they must be; those of others are unknown. None: anybody's.
 
     Raises:
         StoreError: A run is unknown, a file cannot be read or written, or `target` is there already.
@@ -41,21 +43,23 @@ def export_cassette(source: Path, runs: Sequence[str], target: Path) -> None:
     unfinished = target.with_name(f"{target.name}.part")
     try:
         with faults(source, "read"):
-            numbers = [known_run(reading, run) for run in runs]
+            reading.execute("BEGIN")  # one state of the source, whatever others write
+            taken = _with_parents(reading, [known_run(reading, run, tenant) for run in runs])
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL, 0o600))
         with faults(unfinished, "written"):
-            _write(reading, numbers, unfinished)
+            _write(reading, list(taken), unfinished)
         unfinished.replace(target)
     except OSError as error:
         raise StoreError(f"Journal {target} cannot be written: {error}") from error
     finally:
         reading.close()
         unfinished.unlink(missing_ok=True)
+    return tuple(taken.values())
 
 
-def export_lines(source: Path, runs: Sequence[str]) -> Iterator[str]:
+def export_lines(source: Path, runs: Sequence[str], tenant: str | None = None) -> Iterator[str]:
     """Runs as lines of JSON without credentials: a line per run, then one per step, each followed by its calls.
 
     Lines are {"type": "run" | "step" | "call", "run": ID, ...}; a call holds its whole request and answer.
@@ -63,11 +67,12 @@ def export_lines(source: Path, runs: Sequence[str]) -> Iterator[str]:
     Args:
         source: The journal's file.
         runs: Full ids.
+        tenant: As in `export_cassette`.
 
     Raises:
         StoreError: A run is unknown, or the file cannot be read.
     """
-    with History(source) as history:
+    with History(source, tenant) as history:
         for run in runs:
             history.calls(run)  # before the first line: an unknown run must not leave half an export
         for run in runs:
@@ -104,10 +109,23 @@ def _call_line(run: str, call: PastCall, request: Any, answer: Any) -> dict[str,
     return {**place, **what, "request": request, "answer": answer, **cost}
 
 
+def _with_parents(reading: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, str]:
+    """Ids by number of these runs and of all that they need to be gone on with, each after those that it needs."""
+    taken: dict[int, str] = {}
+    for number in numbers:
+        line: dict[int, str] = {}
+        needed: int | None = number
+        while needed is not None and needed not in taken and needed not in line:
+            query = "SELECT run, parent, status FROM runs WHERE id = ?"
+            line[needed], parent, status = reading.execute(query, (needed,)).fetchone()
+            needed = None if status == "finished" else number_of(reading, parent)
+        taken.update(reversed(line.items()))
+    return taken
+
+
 def _write(reading: sqlite3.Connection, numbers: Sequence[int], target: Path) -> None:
     writing = sqlite3.connect(target, isolation_level=None)
     try:
-        reading.execute("BEGIN")  # one state of the source, whatever others write
         writing.execute("BEGIN")
         create_tables(writing)
         _Copy(reading, writing).runs(numbers)
@@ -125,7 +143,7 @@ class _Copy:
         self._answers: dict[int, int] = {}
 
     def runs(self, numbers: Sequence[int]) -> None:
-        for number in dict.fromkeys(numbers):
+        for number in numbers:
             parts, sources, *rest = self._reading.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", (number,)).fetchone()
             texts = [self._shared(self._texts, "texts", "hash, body", text) for text in (parts, sources)]
             self._of_run(number, self._insert("runs", _RUN_COLUMNS, [*texts, *rest]))

@@ -80,6 +80,10 @@ class MemoryJournal:
         self._keep(run, call, value, seconds, paid=True)
         return Recorded(value, seconds, reused=False, paid=True)
 
+    def name_of(self, call: OutwardCall) -> str:
+        """Under which name a write is sent: writes in doubt are not taken over by forks here."""
+        return call.idempotency_key
+
     def settled(self, run: str, step: str) -> Any:
         """What was decided at a step; see `agentrag.core.ports.Journal`."""
         known = self._runs.get(run)

@@ -6,11 +6,23 @@ import asyncio
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
+from typing import NamedTuple
 
+from agentrag.core.calls import OutwardCall
+from agentrag.core.errors import BudgetError
 from agentrag.journal.recall import Place, Recall
 
 Note = tuple[int, int, str, str, str, float]
 """Number of its run, its own number, step, kind, body as JSON, and when it was made."""
+
+
+class Waiting(NamedTuple):
+    """An answer that is not in the file yet; `reused` where it cost nothing."""
+
+    call: OutwardCall
+    body: bytes
+    seconds: float
+    reused: bool
 
 
 @dataclass(slots=True)
@@ -26,6 +38,7 @@ class OpenRun:
         doubts: The same of the run it was forked from, by call key.
         loose: It was entered by its first call, and nobody will say how it ended.
         notes: Not yet committed.
+        waiting: Answers that were paid for and could not be committed.
         flights: Deterministic calls that are being made, by call key.
         begun: When this process took it up, on the `perf_counter` clock.
     """
@@ -38,6 +51,7 @@ class OpenRun:
     doubts: dict[bytes, list[str]] = field(default_factory=dict)
     loose: bool = False
     notes: list[Note] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
     flights: dict[bytes, Flight] = field(default_factory=dict)
     begun: float = field(default_factory=perf_counter)
 
@@ -52,7 +66,8 @@ class Flight:
 
     Attributes:
         landed: Set when the call has ended.
-        failure: Why it failed. None where it ended well, and where it was cancelled: then one that waits makes it.
+        failure: Why it failed. None where it ended well, and where only who made it is concerned, because it was cancelled
+            or its budget did not reach: then one that waits makes it.
     """
 
     __slots__ = ("_flights", "_key", "failure", "landed")
@@ -67,5 +82,5 @@ class Flight:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         del self._flights[self._key]
-        self.failure = error if isinstance(error, Exception) else None
+        self.failure = error if isinstance(error, Exception) and not isinstance(error, BudgetError) else None
         self.landed.set()

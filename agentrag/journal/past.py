@@ -98,13 +98,15 @@ class PastRun:
 
     Attributes:
         record: What it was begun with: enough to resume or fork it.
-        status: "running" also where the process was killed.
+        status: "running" also where the process was killed; `alive` tells the two apart.
         started, ended: UTC; `ended` is None where it did not end.
         seconds: Wall time during which it was worked on, waits between resumes left out.
         outputs: The graph's outputs as JSON; None where there are none.
         error: Why it failed.
         usage: What it cost.
         saved: What its reused answers had cost when they were made.
+        alive: A process works on it.
+        damage: Why it cannot be read; then it is told as far as it can be, and all else is as in an empty run.
     """
 
     record: RunRecord
@@ -116,6 +118,8 @@ class PastRun:
     error: str
     usage: Usage
     saved: Usage
+    alive: bool = False
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, cast
 
 from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import StoreError
 from agentrag.core.ports import RunRecord, RunStatus
+from agentrag.journal.damage import parsed, parsed_table
 from agentrag.journal.lookup import kept_of, known_run, latest_seq, number_of
-from agentrag.journal.open_run import OpenRun
+from agentrag.journal.open_run import OpenRun, Waiting
+from agentrag.journal.owner import Owner
 from agentrag.journal.recall import Place, Recall, place_of
-from agentrag.journal.schema import faults, journal_error, open_to_write
+from agentrag.journal.schema import faults, identity, journal_error, open_to_write
 
 Answer = tuple[int, bytes, float]
 """Number, body as JSON, and the seconds that it took."""
@@ -27,26 +29,42 @@ to_json: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=
 _CALL = f"INSERT INTO calls VALUES ({', '.join('?' * 13)})"
 _ANSWER = "INSERT INTO answers (key, deterministic, seconds, request, body) VALUES (?, ?, ?, ?, ?)"
 _NOTE = "INSERT INTO notes VALUES (?, ?, ?, ?, ?, ?)"
-_RUN = """INSERT INTO runs (run, graph, ref, tenant, status, parent, cut, inputs, parts, sources, options, started)
-          VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?)"""
+_RUN = """INSERT INTO runs (run, graph, ref, tenant, status, parent, cut, inputs, parts, sources, options, started, owner)
+          VALUES (?, ?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)"""
+_END = """UPDATE runs SET status = ?, ended = max(started, ?), seconds = seconds + ?, outputs = ?, error = ?,
+          owner = nullif(owner, ?) WHERE id = ?"""
 
 
 class Records:
     """The connection to a journal's file.
 
+    Args:
+        path: The file.
+        patience: Seconds to wait, at every access, while another process writes.
+        clock: Gives the time in seconds since 1970, UTC. It may jump: no order is taken from it.
+
     Raises:
         StoreError: From every method: SQLite failed; the cause is chained.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._database = open_to_write(path)
+    def __init__(self, path: Path, patience: float, clock: Callable[[], float]) -> None:
+        self.path, self.clock = path, clock
+        self._database = open_to_write(path, patience)
+        self._place = path.resolve()
+        self._opened = identity(self._place)
+        self._owner = Owner(self._place)
         self._lock = RLock()
 
     def close(self) -> None:
-        """Close the file. Calling it twice is allowed."""
+        """Close the file, and leave the runs to others. Calling it twice is allowed."""
         with self._lock:
             self._database.close()
+            self._owner.release()
+
+    def refuse_lost(self) -> None:
+        """Refuse to go on where the file was deleted: what is written now, nobody will ever read. Cost: 1 us."""
+        if identity(self._place) != self._opened:
+            raise StoreError(f"Journal {self.path} was deleted or replaced while it was open. Nothing more is recorded in it.")
 
     def prepare_reuse(self) -> None:
         """Make answers quick to find by what was asked. Only journals that are opened for reuse pay for this at every call."""
@@ -57,46 +75,64 @@ class Records:
         """Enter a new run, or take up a known one; `asked` where it is begun, and not only added to.
 
         Raises:
+            RunBusyError: Somebody else works on it.
             StoreError: Its parent, or the step at which that is cut, is unknown; or a run of this id is another tenant's, or
                 began with another graph.
         """
+        self.refuse_lost()
+        with self._lock, faults(self.path, "written"):
+            self._owner.hold()
         with self._writing() as database:
-            known = database.execute("SELECT id, parent, cut FROM runs WHERE run = ?", (record.run,)).fetchone()
+            known = database.execute("SELECT id, parent, cut, owner, tenant FROM runs WHERE run = ?", (record.run,)).fetchone()
             if known is None:
-                parent = known_run(database, record.parent) if record.parent else None
+                parent = known_run(database, record.parent, record.tenant) if record.parent else None
                 number = self._enter(record)
                 recall = Recall((), kept_of(database, parent, record.cut))
                 return OpenRun(number, recall, doubts=self._doubts(parent), loose=not asked)
-            number, parent_name, cut = known
-            parent = number_of(database, parent_name)
+            number, parent_name, cut, owner, tenant = known
+            if asked and tenant != record.tenant:  # before anything of it is told
+                raise StoreError(f"Run {record.run} is another tenant's.")
+            self._owner.refuse_busy(record.run, owner)
+            parent = number_of(database, parent_name, tenant)
             if asked:
                 if parent_name is not None and parent is None:  # its writes would be made again
                     told = f"the run {parent_name} that it was forked from is not in this journal any more"
                     raise StoreError(f"Run {record.run} cannot be gone on with: {told}.")
                 self._refuse_another(record, number)
-                database.execute("UPDATE runs SET status = 'running', ended = NULL, error = '' WHERE id = ?", (number,))
+                update = "UPDATE runs SET status = 'running', ended = NULL, error = '', owner = ? WHERE id = ?"
+                database.execute(update, (self._owner.name, number))
             return self._taken_up(number, parent, cut)
 
     def end(self, run: OpenRun, status: RunStatus, outputs: bytes | None, error: str) -> None:
-        """Say how a run ended, and write its notes."""
-        update = "UPDATE runs SET status = ?, ended = ?, seconds = seconds + ?, outputs = ?, error = ? WHERE id = ?"
+        """Say how a run ended, write what waits, and leave it to others."""
         with self._writing() as database:
-            self._write_notes(run)
-            database.execute(update, (status, time(), perf_counter() - run.begun, outputs, error, run.number))
-        run.notes.clear()
+            self._write_waiting(run)
+            told = (status, self.clock(), perf_counter() - run.begun, outputs, error)
+            database.execute(_END, (*told, self._owner.name, run.number))
+        self._written(run)
 
     def keep(self, run: OpenRun, call: OutwardCall, body: bytes, seconds: float, *, reused: bool = False) -> None:
-        """Write a new answer and the call that got it; a write is no longer in doubt."""
-        with self._writing() as database:
-            row = (call.key, call.deterministic, seconds, call.request_json, body)
-            answer = cast("int", database.execute(_ANSWER, row).lastrowid)
-            self._write_call(run, call, answer, reused=reused)
-            if call.effect == "write":
-                delete = "DELETE FROM intents WHERE run = ? AND step = ? AND key = ? AND nth = ?"
-                database.execute(delete, (run.number, *place_of(call)))
-            self._write_notes(run)
-        run.notes.clear()
-        run.recall.add(call, answer, paid=not reused)
+        """Write a new answer and the call that got it; a write is no longer in doubt.
+
+        Where that fails, the answer was paid for: it waits, and is written before anything else of the run.
+        """
+        run.waiting.append(Waiting(call, body, seconds, reused))
+        self.flush(run)
+
+    def flush(self, run: OpenRun) -> None:
+        """Write the answers and notes that wait."""
+        if not (run.waiting or run.notes):
+            return
+        try:
+            with self._writing():
+                numbers = self._write_waiting(run)
+        except StoreError as error:
+            if isinstance(error.__cause__, sqlite3.IntegrityError):
+                run.waiting.clear()  # it would never be taken
+            raise
+        for waiting, number in zip(run.waiting, numbers, strict=True):
+            run.recall.add(waiting.call, number, paid=not waiting.reused)
+        self._written(run)
 
     def reuse(self, run: OpenRun, call: OutwardCall, number: int) -> Answer | None:
         """Write that a call was given an earlier answer; None where that is no longer there."""
@@ -123,7 +159,7 @@ class Records:
     def intend(self, run: OpenRun, call: OutwardCall, idempotency_key: str) -> None:
         """Write that a write is about to begin."""
         place = place_of(call)
-        row = (run.number, *place, idempotency_key, call.target, call.request_json, time())
+        row = (run.number, *place, idempotency_key, call.target, call.request_json, self.clock())
         with self._writing() as database:
             database.execute(f"INSERT INTO intents VALUES ({', '.join('?' * 8)})", row)
         run.intents[place] = idempotency_key
@@ -152,14 +188,6 @@ class Records:
             database.execute("DELETE FROM settled WHERE run = ? AND step = ?", (run.number, step))
         del run.settled[step]
 
-    def write_notes(self, run: OpenRun) -> None:
-        """Write the notes that wait."""
-        if not run.notes:
-            return
-        with self._writing():
-            self._write_notes(run)
-        run.notes.clear()
-
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         database = self._database
@@ -184,27 +212,45 @@ class Records:
 
     def _write_call(self, run: OpenRun, call: OutwardCall, answer: int, *, reused: bool) -> None:
         place = (run.number, call.step, call.key, call.nth, run.next_seq(), call.ordinal)
-        row = (*place, call.kind, call.target, call.deterministic, call.effect, answer, time(), reused)
+        row = (*place, call.kind, call.target, call.deterministic, call.effect, answer, self.clock(), reused)
         self._database.execute(_CALL, row)
+
+    def _write_waiting(self, run: OpenRun) -> list[int]:
+        numbers = [self._write_answer(run, *waiting) for waiting in run.waiting]
+        self._write_notes(run)
+        return numbers
+
+    def _write_answer(self, run: OpenRun, call: OutwardCall, body: bytes, seconds: float, reused: bool) -> int:
+        row = (call.key, call.deterministic, seconds, call.request_json, body)
+        answer = cast("int", self._database.execute(_ANSWER, row).lastrowid)
+        self._write_call(run, call, answer, reused=reused)
+        if call.effect == "write":
+            delete = "DELETE FROM intents WHERE run = ? AND step = ? AND key = ? AND nth = ?"
+            self._database.execute(delete, (run.number, *place_of(call)))
+        return answer
 
     def _write_notes(self, run: OpenRun) -> None:
         if run.notes:
             self._database.executemany(_NOTE, run.notes)
 
+    def _written(self, run: OpenRun) -> None:
+        run.waiting.clear()
+        run.notes.clear()
+
     def _refuse_another(self, record: RunRecord, number: int) -> None:
         """Refuse to go on with a run of the same id that is another one. What never said its parts is known by its id alone."""
-        query = "SELECT tenant, body FROM runs JOIN texts ON texts.id = parts WHERE runs.id = ?"
-        tenant, parts = self._database.execute(query, (number,)).fetchone()
-        if tenant != record.tenant:
-            raise StoreError(f"Run {record.run} is another tenant's.")
-        known = json.loads(parts)
+        query = "SELECT inputs, body FROM runs JOIN texts ON texts.id = parts WHERE runs.id = ?"
+        inputs, parts = self._database.execute(query, (number,)).fetchone()
+        parsed(self.path, inputs, record.run, "what was given to the inputs")
+        known = parsed_table(self.path, parts, record.run, "the hashes of the graph")
         if known and record.parts and known != dict(record.parts):
             raise StoreError(f"Run {record.run} began with another graph. Go on with: agentrag runs fork {record.run}")
 
     def _enter(self, record: RunRecord) -> int:
         parts, sources = self._text(record.parts), self._text(record.sources)
         named = (record.run, record.graph, record.ref, record.tenant, record.parent, record.cut)
-        row = (*named, to_json(dict(record.inputs)), parts, sources, to_json(dict(record.options)), time())
+        given, how = to_json(dict(record.inputs)), to_json(dict(record.options))
+        row = (*named, given, parts, sources, how, self.clock(), self._owner.name)
         return cast("int", self._database.execute(_RUN, row).lastrowid)
 
     def _text(self, texts: Mapping[str, str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import ReplayError
 from agentrag.core.ports import Codec, Recorded, RunRecord, RunStatus
+from agentrag.journal.damage import parsed
 from agentrag.journal.lookup import kept_of, known_run
 from agentrag.journal.recall import Recall
 from agentrag.journal.schema import faults, open_to_read
@@ -64,9 +65,13 @@ class ReplayJournal:
         body, seconds = row
         return Recorded(decoded(self.path, call, codec, body), seconds, reused=True, paid=self._recall.paid(call))
 
+    def name_of(self, call: OutwardCall) -> str:
+        """Under which name a write would be sent; a replay sends none."""
+        return call.idempotency_key
+
     def settled(self, run: str, step: str) -> Any:
         """What was decided when the run was recorded; see `agentrag.core.ports.Journal`."""
-        return json.loads(self._settled.get(step, "null"))
+        return parsed(self.path, self._settled.get(step, "null"), self.run, f"what was decided at {step}")
 
     def settle(self, run: str, step: str, value: Any) -> bool:
         """Keep a decision that the record lacks for as long as the replay lasts."""

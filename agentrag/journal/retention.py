@@ -9,11 +9,14 @@ from pathlib import Path
 from time import time
 
 from agentrag.core.errors import StoreError
+from agentrag.journal.lookup import number_of
+from agentrag.journal.owner import is_alive
 from agentrag.journal.schema import faults, open_to_write
 
 _ENDED = "status NOT IN ('running', 'paused')"
 # what a fork that can be gone on with has not taken yet is still in its parent
 _FREE = "run NOT IN (SELECT parent FROM runs WHERE parent IS NOT NULL AND status != 'finished')"
+_OWN = "(:tenant IS NULL OR tenant = :tenant)"
 _OF_A_RUN = ("calls", "notes", "settled", "intents")
 
 
@@ -32,18 +35,23 @@ def delete_runs(
     max_bytes: int | None = None,
     *,
     include_unfinished: bool = False,
+    copy_of: Path | None = None,
+    tenant: str | None = None,
 ) -> Deleted:
     """Delete runs, oldest first, and what only they need, and give the space back to the file system.
 
-    Runs that run or wait for a person stay, and so do their parents: nobody can tell whether a process still works on one.
-    Needs as much free space as the file has left afterwards; others cannot write to the journal meanwhile.
+    Runs that did not end or wait for a person stay, and so do the runs that they were forked from. Needs as much free space
+    as the file has left afterwards; others cannot write to the journal meanwhile.
 
     Args:
         path: The journal's file.
         older_than: Delete runs that were last worked on longer ago than this.
         keep: Of the runs that ended, keep only so many, the newest.
         max_bytes: Delete runs that ended until what is left takes at most so many bytes.
-        include_unfinished: `older_than` also holds for runs that run or wait.
+        include_unfinished: `older_than` also holds for those, but never for a run that a process works on.
+        copy_of: The journal that `path` is a copy of, where it is only tried what would be deleted.
+        tenant: Whose runs are deleted; what is recorded for others stays, and counts neither for `keep` nor `max_bytes`.
+            None: anybody's.
 
     Raises:
         StoreError: The journal is not there, or cannot be read or written.
@@ -54,7 +62,7 @@ def delete_runs(
     try:
         with faults(path, "written"):
             before = _size(path)
-            deleted = _delete(database, older_than, keep, max_bytes, include_unfinished)
+            deleted = _delete(database, _Rules(older_than, keep, max_bytes, include_unfinished, tenant), copy_of or path)
             # afterwards only: VACUUM cannot run inside a transaction
             database.execute("VACUUM")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -63,18 +71,26 @@ def delete_runs(
         database.close()
 
 
-def _delete(
-    database: sqlite3.Connection, older_than: timedelta | None, keep: int | None, max_bytes: int | None, unfinished: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    older_than: timedelta | None
+    keep: int | None
+    max_bytes: int | None
+    include_unfinished: bool
+    tenant: str | None
+
+
+def _delete(database: sqlite3.Connection, rules: _Rules, journal: Path) -> int:
     database.execute("BEGIN IMMEDIATE")
     try:
         # answers are shared by calls; only here it must be quick to find who has one
         database.execute("CREATE INDEX calls_by_answer ON calls (answer)")
-        runs = [*_too_old(database, older_than, unfinished), *_too_many(database, keep)]
-        numbers = list(dict.fromkeys(runs))
+        spared = _worked_on(database, journal)
+        runs = [*_too_old(database, rules), *_too_many(database, rules)]
+        numbers = [number for number in dict.fromkeys(runs) if number not in spared]
         for number in numbers:
             _forget(database, number)
-        count = len(numbers) + (_shrink(database, max_bytes) if max_bytes is not None else 0)
+        count = len(numbers) + _shrink(database, rules)
         database.execute("DELETE FROM texts WHERE id NOT IN (SELECT parts FROM runs UNION SELECT sources FROM runs)")
         database.execute("DROP INDEX calls_by_answer")
         database.execute("COMMIT")
@@ -85,27 +101,40 @@ def _delete(
     return count
 
 
-def _too_old(database: sqlite3.Connection, older_than: timedelta | None, unfinished: bool) -> list[int]:
-    if older_than is None:
+def _worked_on(database: sqlite3.Connection, journal: Path) -> set[int]:
+    """Numbers of the runs that a process works on, and of those that they were forked from: what they take is there."""
+    owned = database.execute("SELECT id, parent, owner FROM runs WHERE owner IS NOT NULL").fetchall()
+    alive = {owner for owner in {owner for _, _, owner in owned} if is_alive(journal, owner)}
+    spared = {number for number, _, owner in owned if owner in alive}
+    parents = {number_of(database, parent) for _, parent, owner in owned if owner in alive}
+    return spared | {number for number in parents if number is not None}
+
+
+def _too_old(database: sqlite3.Connection, rules: _Rules) -> list[int]:
+    if rules.older_than is None:
         return []
-    ended = "1" if unfinished else f"{_ENDED} AND {_FREE}"
-    query = f"""SELECT id FROM runs WHERE {ended} AND coalesce(
-                    ended, (SELECT max(at) FROM calls WHERE calls.run = runs.id), started) < ? ORDER BY id"""
-    return [number for (number,) in database.execute(query, (time() - older_than.total_seconds(),))]
+    ended = "1" if rules.include_unfinished else f"{_ENDED} AND {_FREE}"
+    query = f"""SELECT id FROM runs WHERE {ended} AND {_OWN} AND coalesce(
+                    ended, (SELECT max(at) FROM calls WHERE calls.run = runs.id), started) < :before ORDER BY id"""
+    values = {"tenant": rules.tenant, "before": time() - rules.older_than.total_seconds()}
+    return [number for (number,) in database.execute(query, values)]
 
 
-def _too_many(database: sqlite3.Connection, keep: int | None) -> list[int]:
-    if keep is None:
+def _too_many(database: sqlite3.Connection, rules: _Rules) -> list[int]:
+    if rules.keep is None:
         return []
-    query = f"SELECT id FROM runs WHERE {_ENDED} AND {_FREE} ORDER BY id DESC LIMIT -1 OFFSET ?"
-    return [number for (number,) in database.execute(query, (max(0, keep),))]
+    query = f"SELECT id FROM runs WHERE {_ENDED} AND {_FREE} AND {_OWN} ORDER BY id DESC LIMIT -1 OFFSET :keep"
+    return [number for (number,) in database.execute(query, {"tenant": rules.tenant, "keep": max(0, rules.keep)})]
 
 
-def _shrink(database: sqlite3.Connection, max_bytes: int) -> int:
+def _shrink(database: sqlite3.Connection, rules: _Rules) -> int:
     """Delete the oldest runs until what is left takes at most `max_bytes`; how many that took."""
-    oldest = f"SELECT id FROM runs WHERE {_ENDED} AND {_FREE} ORDER BY id LIMIT 1"
+    if rules.max_bytes is None:
+        return 0
+    most, whose = rules.max_bytes + _bytes_of_others(database, rules.tenant), {"tenant": rules.tenant}
+    oldest = f"SELECT id FROM runs WHERE {_ENDED} AND {_FREE} AND {_OWN} ORDER BY id LIMIT 1"
     count = 0
-    while _live_bytes(database) > max_bytes and (row := database.execute(oldest).fetchone()):
+    while _live_bytes(database) > most and (row := database.execute(oldest, whose).fetchone()):
         _forget(database, row[0])
         count += 1
     return count
@@ -118,6 +147,15 @@ def _forget(database: sqlite3.Connection, number: int) -> None:
     database.execute("DELETE FROM runs WHERE id = ?", (number,))
     unused = "DELETE FROM answers WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM calls WHERE answer = ?1)"
     database.executemany(unused, answers)
+
+
+def _bytes_of_others(database: sqlite3.Connection, tenant: str | None) -> int:
+    """What calls and notes of other tenants take, the places that SQLite keeps for them left out."""
+    others = "(SELECT id FROM runs WHERE tenant != :tenant)"
+    query = f"""SELECT (SELECT coalesce(sum(length(CAST(request AS BLOB)) + length(body)), 0) FROM answers
+                        WHERE id IN (SELECT answer FROM calls WHERE run IN {others}))
+                     + (SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM notes WHERE run IN {others})"""
+    return int(database.execute(query, {"tenant": tenant}).fetchone()[0])
 
 
 def _live_bytes(database: sqlite3.Connection) -> int:

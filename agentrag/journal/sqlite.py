@@ -6,9 +6,8 @@ after the journal.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any, TypeVar
@@ -16,9 +15,11 @@ from typing import Any, TypeVar
 from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import InDoubtError, StoreError
 from agentrag.core.ports import Codec, Recorded, RunRecord, RunStatus
+from agentrag.journal.damage import parsed
 from agentrag.journal.open_run import Flight, OpenRun
 from agentrag.journal.recall import place_of
 from agentrag.journal.records import Answer, Records, to_json
+from agentrag.journal.schema import BUSY_SECONDS
 
 T = TypeVar("T")
 _NOTES_AT_ONCE = 200
@@ -34,23 +35,30 @@ class SqliteJournal:
         path: The file; made with its folders where it is not there. One of version 0.1 is brought to today's format.
         reuse: Answer a deterministic call (search, embedding, temperature 0) from an equal one of any earlier run in
             this file. Such a file is a cassette: a second run costs nothing and says the same.
+        patience: Seconds to wait, at every access, while another process writes.
+        clock: Gives the time in seconds since 1970, UTC.
 
     Raises:
         StoreError: The file is no journal, or cannot be opened.
     """
 
-    def __init__(self, path: Path, *, reuse: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, reuse: bool = False, patience: float = BUSY_SECONDS, clock: Callable[[], float] = time
+    ) -> None:
         self.path, self.reuse = path, reuse
-        self._records = Records(path)
+        self._records = Records(path, patience, clock)
         if reuse:
             self._records.prepare_reuse()
         self._runs: dict[str, OpenRun] = {}
         self._closed = False
 
     def begin(self, record: RunRecord) -> None:
-        """Begin a run, or go on with it; see `agentrag.core.ports.Journal`."""
-        if known := self._runs.pop(record.run, None):
-            self._records.write_notes(known)
+        """Begin a run, or go on with it; see `agentrag.core.ports.Journal`.
+
+        Until it ends, or this journal is closed or its process killed, no other journal may begin it.
+        """
+        if known := self._runs.get(record.run):
+            self._records.flush(known)
         self._runs[record.run] = self._records.begin(record)
 
     def end(self, run: str, status: RunStatus, outputs: bytes | None = None, error: str = "") -> None:
@@ -62,13 +70,16 @@ class SqliteJournal:
         """Answer from the record or do `work`; see `agentrag.core.ports.Journal`.
 
         Two equal deterministic calls of a run that are in flight at once are made once: the second one waits for the first,
-        and fails with it. Cost: one commit, about 100 microseconds.
+        and fails with it, but for a failure that concerns only the first one. After an answer that could not be written the
+        run makes no call until that is written. Cost: one commit, about 100 microseconds.
 
         Raises:
             InDoubtError: A write was begun before and its result is not known.
             StoreError: The journal cannot be read or written.
         """
         run = self._open(call.run, call.tenant)
+        if run.waiting:
+            self._records.flush(run)
         while (answer := self._answer(run, call)) is None:
             flight = run.flights.get(call.key) if call.deterministic else None
             if flight is None:
@@ -79,11 +90,15 @@ class SqliteJournal:
         _, body, seconds = answer
         return Recorded(decoded(self.path, call, codec, body), seconds, reused=True, paid=run.recall.paid(call))
 
+    def name_of(self, call: OutwardCall) -> str:
+        """Under which name a write is sent; see `agentrag.core.ports.Journal`."""
+        return self._open(call.run, call.tenant).intents.get(place_of(call), call.idempotency_key)
+
     def settled(self, run: str, step: str) -> Any:
         """What was decided at a step; see `agentrag.core.ports.Journal`."""
         known = self._runs.get(run)
         value = known.settled.get(step) if known else self._records.settled(run, step)
-        return None if value is None else json.loads(value)
+        return None if value is None else parsed(self.path, value, run, f"what was decided at {step}")
 
     def settle(self, run: str, step: str, value: Any) -> bool:
         """Keep a decision; see `agentrag.core.ports.Journal`."""
@@ -92,24 +107,26 @@ class SqliteJournal:
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Keep something for people to read; see `agentrag.core.ports.Journal`. Cost: about 5 microseconds."""
         known = self._open(run)
-        known.notes.append((known.number, known.next_seq(), step, kind, to_json(body), time()))
+        known.notes.append((known.number, known.next_seq(), step, kind, to_json(body), self._records.clock()))
         if len(known.notes) >= _NOTES_AT_ONCE:
-            self._records.write_notes(known)
+            self._records.flush(known)
 
     def close(self) -> None:
         """Write what waits and close the file. Calling it twice is allowed."""
         if self._closed:
             return
         self._closed = True
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._records.close)
             for run in self._runs.values():
-                if run.loose:
-                    self._records.end(run, "finished", None, "")
-                else:
-                    self._records.write_notes(run)
-        finally:
-            self._runs.clear()
-            self._records.close()
+                stack.callback(self._leave, run)
+            self._runs = {}
+
+    def _leave(self, run: OpenRun) -> None:
+        if run.loose:
+            self._records.end(run, "finished", None, "")
+        else:
+            self._records.flush(run)
 
     def _open(self, run: str, tenant: str = "") -> OpenRun:
         known = self._runs.get(run)
@@ -133,6 +150,7 @@ class SqliteJournal:
         if call.effect == "write" and (result := self._intend(run, call)) is not None:
             return self._settled_result(run, call, codec, result)
         with Flight(run.flights, call.key) if call.deterministic else nullcontext():
+            self._records.refuse_lost()
             begun = perf_counter()
             value = await work()
             seconds = perf_counter() - begun
@@ -151,7 +169,7 @@ class SqliteJournal:
             # the run that this one was forked from may have made this write
             name = run.doubts[call.key].pop(0)
             self._records.intend(run, call, name)
-        decided = json.loads(run.settled.get(name, "null"))
+        decided = parsed(self.path, run.settled.get(name, "null"), call.run, f"what was decided of the write {name}")
         if isinstance(decided, dict) and "result" in decided:
             return to_json(decided["result"]).encode()
         self._records.use_up(run, name)

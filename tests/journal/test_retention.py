@@ -89,8 +89,8 @@ async def test_what_is_left_can_be_answered_from_and_added_to(path: Path) -> Non
     journal, service = SqliteJournal(path), Service()
     journal.begin(RunRecord("4", "g"))
     assert (await service.recorded(called(f"4 0 {WORDS}", run="4"), journal)).reused
-    assert not (await service.recorded(called("new", run="4"), open_meanwhile)).reused
     journal.close()
+    assert not (await service.recorded(called("new", run="4"), open_meanwhile)).reused
     open_meanwhile.close()
 
 

@@ -223,9 +223,10 @@ async def test_a_journal_grows_by_little_more_than_what_it_is_given(path: Path) 
 def test_the_file_and_those_beside_it_are_readable_by_their_owner_only(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.begin(RunRecord("r", "g"))
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert modes == dict.fromkeys(("journal.sqlite", "journal.sqlite-shm", "journal.sqlite-wal"), 0o600)
+    modes = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys((".sqlite", ".sqlite-shm", ".sqlite-wal", ".lock"), 0o600)
     journal.close()
+    assert [file.name for file in path.parent.iterdir()] == ["journal.sqlite"]
 
 
 def test_closing_twice_is_allowed(path: Path) -> None:
