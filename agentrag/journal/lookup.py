@@ -11,9 +11,10 @@ from agentrag.core.errors import StoreError, unknown
 from agentrag.journal.recall import Kept, covers
 
 
-def number_of(database: sqlite3.Connection, run: str | None) -> int | None:
-    """Number of a run in the file; None where it is not there."""
-    row: tuple[int] | None = database.execute("SELECT id FROM runs WHERE run = ?", (run,)).fetchone()
+def number_of(database: sqlite3.Connection, run: str | None, tenant: str | None = None) -> int | None:
+    """Number of a run in the file; None where it is not there, or is not that of `tenant` where one is given."""
+    query = "SELECT id FROM runs WHERE run = ?1 AND (?2 IS NULL OR tenant = ?2)"
+    row: tuple[int] | None = database.execute(query, (run, tenant)).fetchone()
     return row[0] if row else None
 
 
@@ -37,15 +38,15 @@ def latest_seq(database: sqlite3.Connection, run: int) -> int:
     return cast("int", database.execute(query, (run,)).fetchone()[0] or 0)
 
 
-def known_run(database: sqlite3.Connection, run: str) -> int:
-    """Number of a run in the file.
+def known_run(database: sqlite3.Connection, run: str, tenant: str | None = None) -> int:
+    """Number of a run in the file; with `tenant` among the runs of that one only.
 
     Raises:
         StoreError: It is not there.
     """
-    number = number_of(database, run)
+    number = number_of(database, run, tenant)
     if number is None:
-        names = {name for (name,) in database.execute("SELECT run FROM runs")}
+        names = {name for (name,) in database.execute("SELECT run FROM runs WHERE ?1 IS NULL OR tenant = ?1", (tenant,))}
         raise StoreError(unknown("run", run, nearest(run, names)))
     return number
 
