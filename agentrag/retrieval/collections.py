@@ -1,4 +1,4 @@
-"""All collections of a machine: one folder each below `<home>/collections/`."""
+"""All collections of a tenant: one folder each below `<home>/collections/`, or `<home>/tenants/<tenant>/collections/`."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Collections:
     """Opens collections by name.
 
     Args:
-        settings: Says where they are.
+        settings: Says where they are, and whose; those of other tenants are as if they were not there.
         embedder: Embeds queries and passages; None is enough to list, verify, rebuild, delete and search by words.
     """
 
     def __init__(self, settings: Settings, embedder: Embedder | None) -> None:
-        self._home = settings.home / "collections"
+        self._home = settings.own(settings.home) / "collections"
         self._embedder = embedder
 
     def names(self) -> list[str]:

@@ -31,7 +31,9 @@ TokenIds = Sequence[int]
 
 
 def open_embedder(settings: Settings) -> Embedder:
-    """Open the embedder that the settings name, with the vector cache in front of it.
+    """Open the embedder that the settings name, with the vector cache of their tenant in front of it.
+
+    Tenants share no cache: how quick an answer is would tell one which texts the other has.
 
     Raises:
         NotPulledError: Its files are not on this machine.
@@ -39,7 +41,7 @@ def open_embedder(settings: Settings) -> Embedder:
     """
     files = model_files(settings.embedder, settings.cache)
     model = OnnxEmbedder(identity(files["weights"]), files, settings.runtime.threads)
-    return CachedEmbedder(model, VectorCache(settings.cache / "vectors" / "vectors.sqlite"))
+    return CachedEmbedder(model, VectorCache(settings.own(settings.cache) / "vectors" / "vectors.sqlite"))
 
 
 class OnnxEmbedder:
