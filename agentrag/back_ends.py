@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
+from agentrag.core.budget import Purse
 from agentrag.core.deps import Deps, Origin
 from agentrag.core.errors import UnknownNameError
 from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
@@ -31,6 +32,7 @@ async def open_deps(
     models: Mapping[str, str] | None = None,
     collections: CollectionNames | None = None,
     journal: Journal | None = None,
+    tenant: str | None = None,
 ) -> AsyncIterator[Deps]:
     """Open the back ends that a graph needs; they serve any number of runs and close with the context.
 
@@ -41,11 +43,16 @@ async def open_deps(
         collections: Collection names by collection slot; several names are searched together. A slot that is not
             named takes the collection of its own name.
         journal: Where calls are recorded; `journal.sqlite` in the settings' home where None.
+        tenant: Whose runs these back ends serve, "" for nobody's; the one that the settings name where None. It decides which
+            collections and which cache are opened, which answers may be reused, and who pays.
 
     Raises:
+        TenantError: It cannot be the name of a tenant.
         SettingsError, CatalogueError, StoreError: A binding, model or collection cannot be had.
     """
     settings = settings or load_settings()
+    if tenant is not None:
+        settings = settings.of_tenant(tenant)
     _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, graph.spec.slots)
     _refuse_unknown("collection slot", collections or {}, graph.spec.collection_slots)
     async with AsyncExitStack() as stack:
@@ -55,7 +62,8 @@ async def open_deps(
             journal = _open_journal(settings)
             stack.callback(journal.close)
         origin = Origin(options={"models": dict(models or {}), "collections": dict(collections or {})})
-        yield Deps(chat, searchers, graph.spec.prompts, journal, embedder, origin=origin)
+        deps = Deps(chat, searchers, graph.spec.prompts, journal, embedder, tenant=settings.tenant, origin=origin)
+        yield deps.but(purse=_open_purse(stack, settings))
 
 
 async def _open_models(
@@ -92,6 +100,17 @@ def _refuse_unknown(kind: str, given: Iterable[str], known: Collection[str]) -> 
     for name in given:
         if name not in known:
             raise UnknownNameError(kind, name, known)
+
+
+def _open_purse(stack: AsyncExitStack, settings: Settings) -> Purse | None:
+    """What pays for the runs of the settings' tenant; None where these may cost any amount."""
+    if settings.budget is None:
+        return None
+    from agentrag.journal.purse import FILE, TenantPurse
+
+    purse = TenantPurse(settings.home / FILE, settings.tenant, settings.budget)
+    stack.callback(purse.close)
+    return purse
 
 
 def _open_journal(settings: Settings) -> Journal:
