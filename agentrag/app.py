@@ -64,6 +64,8 @@ class Graph:
         outputs: Channels that a run returns.
         models: Binding names by slot.
         channels: Declarations of channels that no node type brings.
+        budget: The most that a run may cost: `{"calls": 12, "usd": 0.02}`; see docs/budgets.md.
+        degrade: What to make cheaper when too little is left: `[{"set": {"search.k": 3}}, {"finish": "loops"}]`.
 
     Raises:
         SpecError: The graph is wrong; `.problems` lists all that is.
@@ -79,10 +81,13 @@ class Graph:
         outputs: Sequence[str],
         models: Mapping[str, str] | None = None,
         channels: Mapping[str, Any] | None = None,
+        budget: Mapping[str, Any] | None = None,
+        degrade: Sequence[Mapping[str, Any]] = (),
         about: str = "",
         source: str = "",
     ) -> None:
-        header = {"name": name, "about": about, "source": source, "inputs": inputs, "outputs": outputs}
+        header: dict[str, Any] = {"name": name, "about": about, "source": source, "inputs": inputs, "outputs": outputs}
+        header |= {"budget": budget, "degrade": degrade}
         self.spec: GraphSpec = spec_from_python(header, nodes, flow, models or {}, channels or {})
         self.file: Path | None = None
 

@@ -1,17 +1,19 @@
-"""What a run may cost, in five units, and the purse that keeps to it."""
+"""What a run may cost, in five units: amounts, limits, prices, and who keeps limits that outlive a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Unit = Literal["calls", "passages", "tokens", "usd", "seconds"]
+Mode = Literal["enforce", "audit"]
 
 
 class Spend(NamedTuple):
-    """An amount in every unit. Adds up with `plus`; `minus` may go below zero.
+    """An amount in every unit.
 
     Attributes:
         calls: Exchanges with models, searches, embeddings and tools.
@@ -21,19 +23,36 @@ class Spend(NamedTuple):
         seconds: Active time of a run: waiting for a person does not count.
     """
 
-    calls: float = 0
-    passages: float = 0
-    tokens: float = 0
+    calls: float = 0.0
+    passages: float = 0.0
+    tokens: float = 0.0
     usd: float = 0.0
     seconds: float = 0.0
 
     def plus(self, other: Spend) -> Spend:
         """Both together."""
-        return Spend(*map(float.__add__, map(float, self), map(float, other)))
+        return Spend(*[one + two for one, two in zip(self, other, strict=True)])
 
     def minus(self, other: Spend) -> Spend:
-        """What is left of this amount without the other."""
-        return Spend(*map(float.__sub__, map(float, self), map(float, other)))
+        """What is left of this amount without the other; may be below zero."""
+        return Spend(*[one - two for one, two in zip(self, other, strict=True)])
+
+    def at_most(self, other: Spend) -> Spend:
+        """The smaller number of each unit."""
+        return Spend(*map(min, self, other))
+
+    def scaled(self, factor: float) -> Spend:
+        """So many times the amount."""
+        return Spend(*[one * factor for one in self])
+
+    def items(self) -> Iterator[tuple[Unit, float]]:
+        """Yield the units with their numbers."""
+        yield from zip(UNITS, self, strict=True)
+
+
+UNITS: tuple[Unit, ...] = ("calls", "passages", "tokens", "usd", "seconds")
+NOTHING = Spend()
+ENDLESS = Spend(inf, inf, inf, inf, inf)
 
 
 class Limits(BaseModel):
@@ -48,15 +67,32 @@ class Limits(BaseModel):
     calls: Annotated[int, Field(ge=1, strict=True)] | None = None
     passages: Annotated[int, Field(ge=1, strict=True)] | None = None
     tokens: Annotated[int, Field(ge=1, strict=True)] | None = None
-    usd: Annotated[float, Field(gt=0)] | None = None
-    seconds: Annotated[float, Field(gt=0)] | None = None
+    usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def given(self) -> Iterator[tuple[Unit, float]]:
         """Yield the units that are limited, with their limits."""
-        for unit in Spend._fields:
+        for unit in UNITS:
             limit: float | None = getattr(self, unit)
             if limit is not None:
-                yield unit, limit  # type: ignore[misc]  # the fields of Spend are the units
+                yield unit, limit
+
+
+class Rate(Protocol):
+    """What the model of a slot costs and how quick it is."""
+
+    @property
+    def known(self) -> bool:
+        """Whether its price is."""
+        ...
+
+    def usd(self, prompt: float, completion: float) -> float:
+        """The price of so many tokens in USD."""
+        ...
+
+    def seconds(self, calls: int, prompt: float, completion: float) -> float:
+        """The assumed time of so many calls, one after the other, with so many tokens in all."""
+        ...
 
 
 class Purse(Protocol):

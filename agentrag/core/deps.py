@@ -7,6 +7,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from time import time
 from types import MappingProxyType
@@ -15,9 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter
 
+from agentrag.core.account import Account, Hold
+from agentrag.core.budget import Purse, Rate, Spend
 from agentrag.core.calls import CallKind, Effect, OutwardCall
 from agentrag.core.errors import UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
+from agentrag.core.metering import Metered, cost_of, need_of
 from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Searcher, Vectors
 from agentrag.core.prompts import Prompts
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
@@ -59,6 +63,14 @@ class Origin:
     cut: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A model that a slot can be bound to while a run lasts, and what it costs."""
+
+    model: ChatModel
+    rate: Rate | None = None
+
+
 @dataclass(frozen=True)
 class Deps:
     """What a run may use, and from which step.
@@ -74,6 +86,11 @@ class Deps:
         tenant: Whose run it is; recorded answers are reused inside one tenant only.
         origin: How the run was started, for its record.
         out: Names under which the node's channels are written; see `Node.out`.
+        rates: What the models of slots cost; needed where a budget counts money.
+        bindings: Further models by the names of their bindings, to which `degrade` can bind slots anew.
+        purse: Pays for the run besides its own budget, such as that of its tenant.
+        account: The run's budget while it runs; None where nothing is counted.
+        hold: What is set aside for the fan-out around.
     """
 
     models: Mapping[str, ChatModel]
@@ -88,6 +105,11 @@ class Deps:
     tenant: str = ""
     origin: Origin = Origin()
     out: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    bindings: Mapping[str, Binding] = field(default_factory=dict)
+    purse: Purse | None = None
+    account: Account | None = None
+    hold: Hold | None = None
     _ordinals: count[int] = field(default_factory=count, repr=False, compare=False)
     _made: dict[bytes, int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -110,14 +132,19 @@ class Deps:
         """
         model = _pick("model slot", self.models, slot)
 
-        async def work() -> Completion:
-            if stream_to is None:
-                return await model.complete(request)
-            channel = self.out.get(stream_to, stream_to)
-            return await model.complete(request, lambda text: self.listen(Token(self.step, channel, text)))
-
         call = self._call("chat", model.name, request.data(), deterministic=request.temperature == 0.0)
-        return await self._done(call, work, _COMPLETION, lambda completion: completion.usage)
+        rate = self.rates.get(slot)
+        metered = self._metered(call, lambda: need_of(request, rate), rate)
+
+        def tell(text: str) -> None:
+            if metered is not None:
+                metered.begun = True
+            self.listen(Token(self.step, self.out.get(stream_to, stream_to), text))  # type: ignore[arg-type]  # there is one
+
+        async def work() -> Completion:
+            return await model.complete(request) if stream_to is None else await model.complete(request, tell)
+
+        return await self._done(call, work, _COMPLETION, _usage, metered)
 
     async def search(self, slot: str, request: SearchRequest) -> list[Passage]:
         """Search the collection of a slot.
@@ -128,7 +155,8 @@ class Deps:
         """
         searcher = _pick("collection slot", self.collections, slot)
         call = self._call("search", f"{searcher.name}@{searcher.version}", request.data())
-        return await self._done(call, lambda: searcher.search(request), _PASSAGES, lambda _: Usage(calls=1))
+        metered = self._metered(call, lambda: Spend(1, request.k))
+        return await self._done(call, lambda: searcher.search(request), _PASSAGES, _one, metered)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32 of shape (len(texts), dimensions), rows of length 1.
@@ -141,7 +169,7 @@ class Deps:
             raise UnknownNameError("embedder", "default", ())
 
         call = self._call("embed", embedder.name, {"texts": list(texts)})
-        return await self._done(call, lambda: embedder.embed(texts), _VectorCodec(), lambda _: Usage(calls=1))
+        return await self._done(call, lambda: embedder.embed(texts), _VectorCodec(), _one, self._metered(call))
 
     async def tool(
         self, target: str, request: dict[str, Any], work: Callable[[str], Awaitable[T]], codec: Codec[T], effect: Effect
@@ -162,7 +190,7 @@ class Deps:
             InDoubtError: See above.
         """
         call = self._call("tool", target, request, deterministic=effect == "none", effect=effect)
-        return await self._done(call, lambda: work(call.idempotency_key), codec, lambda _: Usage(calls=1))
+        return await self._done(call, lambda: work(call.idempotency_key), codec, _one, self._metered(call))
 
     async def now(self) -> float:
         """Seconds since 1970, UTC; a resumed or replayed run sees the time that it saw first."""
@@ -191,18 +219,35 @@ class Deps:
             call = OutwardCall(*place, deterministic, effect, self.tenant, nth=before)
         return call
 
+    def _metered(
+        self, call: OutwardCall, need: Callable[[], Spend] = lambda: Spend(1), rate: Rate | None = None
+    ) -> Metered | None:
+        return None if self.account is None else Metered(self.account, self.hold, call, need(), rate)
+
     async def _done(
         self,
         call: OutwardCall,
         work: Callable[[], Awaitable[T]],
         codec: Codec[T],
         usage_of: Callable[[T], Usage],
+        metered: Metered | None = None,
     ) -> T:
-        recorded = await self.journal.call(call, work, codec)
+        make = work if metered is None else partial(metered.made, work, usage_of)
+        recorded = await self.journal.call(call, make, codec)
         cost = usage_of(recorded.value).lasting(recorded.seconds)
         paid, saved = (Usage(reused=1), cost) if recorded.reused else (cost, Usage())
+        if metered is not None and recorded.reused and recorded.paid:
+            metered.account.recall(cost_of(call, recorded.value, cost))
         self.listen(CallFinished(self.step, self.node, call.kind, call.target, paid, saved))
         return recorded.value
+
+
+def _one(answered: Any) -> Usage:
+    return Usage(calls=1)
+
+
+def _usage(completion: Completion) -> Usage:
+    return completion.usage
 
 
 def _pick(kind: str, table: Mapping[str, T], name: str) -> T:

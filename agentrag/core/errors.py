@@ -216,10 +216,18 @@ class ExhaustedError(RunError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a run asks a person; `choices` are the allowed answers, any text where empty."""
+    """What a run asks a person.
+
+    Attributes:
+        choices: The allowed answers; any where empty.
+        schema: JSON Schema that the answer must satisfy; the answer is a text where None.
+        bytes: Most UTF-8 bytes of a text, of each text of a list, or of an object as JSON; any number where None.
+    """
 
     text: str
     choices: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    bytes: int | None = None
 
 
 class PausedError(RunError):

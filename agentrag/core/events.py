@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentrag.core.account import Spending
 from agentrag.core.types import Usage
 
 
@@ -72,6 +74,9 @@ class RunFinished:
         state: All channels.
         usage: What each node cost now.
         saved: What reused calls of each node had cost when they were made.
+        limited: Why the outputs are a best effort: where a budget ended something; empty where none did.
+        degraded: What was made cheaper to keep to a budget, in order.
+        budget: What was spent of the run's budget; None where it had none.
     """
 
     run: str
@@ -79,6 +84,9 @@ class RunFinished:
     state: dict[str, Any]
     usage: dict[str, Usage]
     saved: dict[str, Usage]
+    limited: tuple[BudgetEnded, ...] = ()
+    degraded: tuple[Degraded, ...] = ()
+    budget: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,10 @@ class RoundFinished:
 
 @dataclass(frozen=True, slots=True)
 class LoopFinished:
-    """A loop ended after `rounds` rounds. `why` is "until" or "exhausted"; `kept` is the round whose channels stay."""
+    """A loop ended after `rounds` complete rounds; `kept` is the round whose channels stay.
+
+    `why` is "until", "exhausted", "finish" (a rung of `degrade` ends loops) or "budget" (no further round can be paid).
+    """
 
     step: str
     rounds: int
@@ -141,6 +152,49 @@ class ItemsCut:
     kept: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run waits for a person at this step, which is the id of the pause; see `agentrag.core.errors.Question`."""
+
+    step: str
+    question: str
+    choices: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """A rung of `degrade` was taken, for the rest of its graph.
+
+    Attributes:
+        step: Before which step.
+        graph: The graph whose rung it is.
+        rung: What it says, e.g. "set search.k: 3".
+        reason: What would have been lacking.
+    """
+
+    step: str
+    graph: str
+    rung: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetEnded:
+    """A budget ended a loop or a graph, or left out a branch; what there was then is a best effort.
+
+    Attributes:
+        step: The loop, the graph or the branch.
+        unit: What lacked.
+        reason: In words.
+    """
+
+    step: str
+    unit: str
+    reason: str
+
+
 Event = (
     RunStarted
     | StepStarted
@@ -154,5 +208,8 @@ Event = (
     | ItemsCut
     | StepFinished
     | StepFailed
+    | Asked
+    | Degraded
+    | BudgetEnded
     | RunFinished
 )

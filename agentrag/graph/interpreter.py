@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
 
+from agentrag.core.account import Account
 from agentrag.core.calls import new_run_id
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import PausedError
 from agentrag.core.events import (
+    Asked,
     AttemptFailed,
     BranchFinished,
+    BudgetEnded,
     CallFinished,
     ChoiceMade,
+    Degraded,
     Event,
     ItemsCut,
     LoopFinished,
@@ -29,6 +34,8 @@ from agentrag.core.events import (
 )
 from agentrag.core.ports import Journal, RunRecord
 from agentrag.core.types import Usage
+from agentrag.graph.accounts import keep_stretch, open_account, pay_time
+from agentrag.graph.flow.budget import Ladder, Means
 from agentrag.graph.flow.frame import Frame
 from agentrag.graph.flow.program import Program
 
@@ -48,7 +55,7 @@ async def execute(
         through: Exceptions that are no failures of a step and leave the run as they are.
 
     Raises:
-        InputError: An input is missing, unknown or of the wrong type; nothing has run.
+        InputError: An input is missing, unknown or of the wrong type, or the budget cannot be kept; nothing has run.
         NodeError: A node failed; the cause is chained.
         PausedError: The run waits for a person.
         RunError: Something else failed.
@@ -56,13 +63,35 @@ async def execute(
     state = program.entered(inputs)
     recorder = Recorder(deps.journal, deps.run or new_run_id(), deps.listen, through)
     deps = deps.but(run=recorder.run, listen=recorder.listen)
+    account = open_account(program.spec, deps)
     deps.journal.begin(record_of(program, state, deps))
     recorder.listen(RunStarted(recorder.run, program.spec.name))
-    with recorder:
-        outputs, end = await program.outputs_of(state, Frame(deps, through=through), "flow")
+    with recorder, _paying(deps, account):
+        outputs, end = await program.outputs_of(state, _frame(program, deps, account, through), "flow")
         recorder.outputs = outputs
-    recorder.listen(RunFinished(recorder.run, outputs, dict(end), recorder.paid, recorder.saved))
+    recorder.listen(recorder.finished(end, account))
     return outputs
+
+
+def _frame(program: Program, deps: Deps, account: Account | None, through: tuple[type[BaseException], ...]) -> Frame:
+    if account is None:
+        return Frame(deps, through=through)
+    deps = deps.but(account=account)
+    return Frame(deps, through=through, means=Means(Ladder(program.prospects, deps, account)))
+
+
+@contextmanager
+def _paying(deps: Deps, account: Account | None) -> Iterator[None]:
+    """Keep what was spent where the run ends so that it may be gone on with."""
+    try:
+        yield
+    except BaseException:
+        if account is not None:
+            keep_stretch(deps.journal, deps.run, account)
+        raise
+    finally:
+        if account is not None:
+            pay_time(account)
 
 
 def record_of(program: Program, state: State, deps: Deps) -> RunRecord:
@@ -89,6 +118,7 @@ class Recorder:
     Attributes:
         through: Exceptions that are no failures: with them the run waits to go on.
         outputs: What it gave, once it has.
+        limited, degraded: What a budget ended, and what was made cheaper for it.
     """
 
     journal: Journal
@@ -98,8 +128,20 @@ class Recorder:
     paid: dict[str, Usage] = field(default_factory=dict)
     saved: dict[str, Usage] = field(default_factory=dict)
     outputs: Mapping[str, Any] | None = None
+    limited: list[BudgetEnded] = field(default_factory=list)
+    degraded: list[Degraded] = field(default_factory=list)
+
+    def finished(self, end: State, account: Account | None = None) -> RunFinished:
+        """What is told at the end of a run that ended well."""
+        spending = None if account is None else account.spending()
+        told = (self.run, dict(self.outputs or {}), dict(end), self.paid, self.saved)
+        return RunFinished(*told, tuple(self.limited), tuple(self.degraded), spending)
 
     def listen(self, event: Event) -> None:
+        if isinstance(event, BudgetEnded):
+            self.limited.append(event)
+        elif isinstance(event, Degraded):
+            self.degraded.append(event)
         if isinstance(event, CallFinished):
             self.paid[event.node] = self.paid.get(event.node, Usage()) + event.usage
             self.saved[event.node] = self.saved.get(event.node, Usage()) + event.saved
@@ -113,7 +155,8 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None:
-            self.journal.end(self.run, "finished", to_json(self.outputs))
+            why = "; ".join(f"best effort: {ended.reason}" for ended in self.limited[-1:])
+            self.journal.end(self.run, "finished", to_json(self.outputs), why)
         elif isinstance(error, (PausedError, *self.through)):
             self.journal.end(self.run, "paused", error=str(error))
         elif isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
@@ -143,5 +186,8 @@ _NOTED: Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     LoopFinished: ("loop", _rest),
     BranchFinished: ("branch", _rest),
     ItemsCut: ("cut", _rest),
+    Degraded: ("degrade", _rest),
+    BudgetEnded: ("budget", _rest),
+    Asked: ("asked", _rest),
 }
 """The events that the journal keeps, each with the kind and the body of its note."""

@@ -33,6 +33,8 @@ def _without(rest: dict[str, Any], loc: tuple[int | str, ...], kind: str, doubts
         rest.pop(part)
     elif part in _PLACEHOLDERS:
         rest[part] = _PLACEHOLDERS[part]
+    elif part in ("budget", "degrade"):
+        rest.pop(part, None)
     elif part in _DOUBTED:
         return _without_name(rest, part, loc[1] if len(loc) > 1 else None, doubts)
     elif part == "flow" and len(loc) > 1 and isinstance(loc[1], int):

@@ -7,19 +7,24 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    Discriminator,
     Field,
     InstanceOf,
     SerializeAsAny,
     StrictInt,
+    Tag,
 )
 from pydantic_core import PydanticCustomError
 
+from agentrag.core.chain import Chain, chained
 from agentrag.core.channels import INPUT_TYPES, MOST_ITEMS, Merge
 from agentrag.core.errors import unknown
 from agentrag.core.located import SAID, Path
 from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
+from agentrag.graph.ladder import RUNGS, BudgetSpec, Rung, limited
 from agentrag.graph.steps import (
     STEPS,
     AskHumanSpec,
@@ -54,6 +59,26 @@ def _short_input(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
+def _one_binding(name: str) -> str:
+    if "," in name:
+        raise ValueError(f"a chain is a list: [{', '.join(part.strip() for part in name.split(','))}]")
+    return name
+
+
+def _filling_kind(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<binding>"
+    return "<chain>" if isinstance(value, list | tuple) else None
+
+
+Filling = Annotated[
+    Annotated[str, AfterValidator(_one_binding), Tag("<binding>")] | Annotated[Chain, Tag("<chain>")],
+    Discriminator(
+        _filling_kind,
+        custom_error_type=SAID,
+        custom_error_message="a slot takes the name of a binding, or a list of names, each for where the one before it fails",
+    ),
+]
 TypeName = Annotated[str, AfterValidator(_type_name)]
 
 
@@ -101,7 +126,9 @@ class GraphSpec(Part):
     """A graph: header, declarations, nodes and flow.
 
     Attributes:
-        models: Binding names by model slot.
+        models: By model slot the name of a binding, or those of a chain: each takes over where the one before it fails.
+        budget: The most that a run may cost; no limit where None.
+        degrade: What to make cheaper, first rung first, when too little of the budget is left.
         nodes: Nodes with their settings, by name.
         prompts: Where the graph's prompts are found; not part of the file.
     """
@@ -113,7 +140,9 @@ class GraphSpec(Part):
     inputs: dict[ChannelName, Annotated[InputSpec, BeforeValidator(_short_input)]]
     outputs: tuple[ChannelName, ...]
     channels: dict[ChannelName, ChannelSpec] = Field(default_factory=dict)
-    models: dict[Label, str] = Field(default_factory=dict)
+    models: dict[Label, Filling] = Field(default_factory=dict)
+    budget: Annotated[BudgetSpec, AfterValidator(limited)] | None = None
+    degrade: tuple[Rung, ...] = ()
     nodes: dict[Label, SerializeAsAny[InstanceOf[Node]]]
     flow: Steps
     prompts: Prompts = Field(default_factory=Prompts, exclude=True, repr=False)
@@ -127,16 +156,20 @@ class GraphSpec(Part):
 
     @property
     def slots(self) -> dict[str, str]:
-        """Binding names by model slot; a slot of a graph that it runs takes the binding here where both have it."""
+        """Binding names by model slot, those of a chain as "remote,local".
+
+        A slot of a graph that it runs takes the binding here where both have it.
+        """
         slots: dict[str, str] = {}
         for inner in self.graphs.values():
             slots = {**inner.slots, **slots}
-        return {**slots, **self.models}
+        return {**slots, **{slot: chained(names) for slot, names in self.models.items()}}
 
 
-_SECTIONS: Mapping[str, type[Part]] = {
+_SECTIONS: Mapping[str, type[BaseModel]] = {
     "inputs": InputSpec,
     "channels": ChannelSpec,
+    "budget": BudgetSpec,
     "repeat": RepeatSpec,
     "parallel": ParallelSpec,
     "each": EachSpec,
@@ -150,15 +183,17 @@ def known_keys(path: Path) -> list[str]:
     """Keys that the language knows in the mapping at `path`, outside of nodes."""
     if not path:
         return sorted(GraphSpec.model_fields.keys() - {"prompts", "graphs"})
-    if path[0] in ("inputs", "channels"):
+    if path[0] in ("inputs", "channels", "budget"):
         return _keys(_SECTIONS[path[0]])
+    if path[0] == "degrade":
+        return sorted(RUNGS)
     if len(path) > 1 and path[-2] == "choose":
         return ["do", "otherwise", "when"]
     last = str(path[-1])
     return _keys(_SECTIONS[last]) if last in _SECTIONS else sorted(STEPS)
 
 
-def _keys(part: type[Part]) -> list[str]:
+def _keys(part: type[BaseModel]) -> list[str]:
     return sorted(info.alias or name for name, info in part.model_fields.items())
 
 

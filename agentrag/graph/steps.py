@@ -229,11 +229,13 @@ class SubGraphSpec(Part):
         use: Name of a shipped graph, or path of a file from the folder of this one.
         in_: Inputs of the other graph and the channels here that fill them; what is not named takes its default.
         out: Outputs of the other graph and the channels here that they are written to.
+        share: The part of what is left of the budget, in every unit, that it may use; all of it where there is none.
     """
 
     use: str
     in_: dict[ChannelName, ChannelName] = Field(default_factory=dict, alias="in")
     out: Annotated[dict[ChannelName, ChannelName], Field(min_length=1)]
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class SubGraph(Part):
@@ -248,11 +250,14 @@ class AskHumanSpec(Part):
     Attributes:
         question: Text with holes for channels.
         choices: The allowed answers; any text where empty.
-        out: The text channel that the answer is written to.
+        schema_: JSON Schema (draft 2020-12) that the answer must satisfy. Its `type` is string, integer, number, boolean,
+            object, or array with items of type string.
+        out: The channel that the answer is written to.
     """
 
     question: TemplateText
     choices: tuple[Annotated[str, AfterValidator(_said)], ...] = ()
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
     out: ChannelName
 
 

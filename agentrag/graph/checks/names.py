@@ -16,7 +16,9 @@ from agentrag.core.node import Node
 from agentrag.core.prompts import Prompt
 from agentrag.core.template import Template
 from agentrag.graph.channels import Finding, Path, channels_of, conflicts
+from agentrag.graph.checks.ladder import ladder, variants
 from agentrag.graph.checks.paths import unwritten
+from agentrag.graph.checks.pauses import pauses
 from agentrag.graph.checks.steps import structure
 from agentrag.graph.checks.trust import steering
 from agentrag.graph.checks.view import Doubts, Graph
@@ -27,7 +29,7 @@ from agentrag.graph.planning.walk import reckoned
 from agentrag.graph.spec import GraphSpec, use_of
 from agentrag.graph.steps import SubGraph, channel_name, walk
 
-RESERVED = frozenset({"collections", "deps", "models", "on_event", "self", "settings"})
+RESERVED = frozenset({"budget", "collections", "deps", "models", "on_event", "self", "settings"})
 """Arguments of `Graph.run` and `Graph.stream`, which take inputs as further arguments."""
 MOST_STEPS = 2_000
 """Steps of a graph with those of the graphs that it runs: what is checked, planned and drawn grows with them."""
@@ -40,12 +42,12 @@ def findings(spec: GraphSpec, doubts: Doubts | None = None) -> list[Finding]:
     table = dict.fromkeys(_of_doubted_graphs(spec, doubts), Channel(Any)) | table
     graph = Graph(spec, doubts, table)
     found = list(_prompts(graph))  # fills graph.prompts, which the others read
-    others = (conflicts(spec), _inputs(graph), _slots(graph), _steps(graph), structure(graph), _writes(graph), _holes(graph))
-    found += chain.from_iterable(others)
+    parts = (_inputs, _slots, ladder, _steps, structure, pauses, _writes, _holes)
+    found += chain(conflicts(spec), *(part(graph) for part in parts))
     steps = {step for _, step in walk(spec.flow) if isinstance(step, str)}
     if steps <= spec.nodes.keys() | doubts.nodes and not doubts.graphs:  # what an unknown node writes is unknown too
         found += unwritten(spec, graph.channels, graph.reads, (doubts.channels, doubts.nodes), doubts.flow)
-    return found or ([] if doubts != Doubts() else list(_kept(spec)))
+    return found or ([] if doubts != Doubts() else [*_kept(spec), *variants(spec, findings)])
 
 
 def _kept(spec: GraphSpec) -> Iterator[Finding]:

@@ -119,7 +119,7 @@ class _Checker:
             for fault in error.faults:
                 yield Finding(path, f"'{shown}': {fault.message}", offset=fault.offset)
             return
-        if not expression.reads:
+        if not expression.reads and not expression.budgeted:
             why = "every round would be as good" if path[-1] == "best_by" else "every run would take the same branch"
             yield Finding(path, f"'{text}' reads no channel, so {why}")
         if expression.measured and not around.loop:
@@ -139,8 +139,8 @@ class _Checker:
             found = list(self.condition(text, (*path, name), Around(loop=True)))
             yield from found
             if not found and not self._in_doubt(loop.do):
-                reads = compile_expression(text, self.channels, "number" if name == "best_by" else "bool").reads
-                if changes.isdisjoint(reads):
+                expression = compile_expression(text, self.channels, "number" if name == "best_by" else "bool")
+                if changes.isdisjoint(expression.reads) and not expression.budgeted:
                     yield Finding((*path, name), f"'{text}' reads nothing that the loop writes, so it never changes")
         if loop.on_exhausted == "fail" and loop.until is None:
             yield Finding(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from agentrag.core.budget import ENDLESS
 from agentrag.core.channels import State
 from agentrag.core.errors import RunError
 from agentrag.core.events import ChoiceMade
-from agentrag.graph.cel.expressions import Expression
+from agentrag.graph.cel.expressions import BUDGET, Budget, Expression, Left
 from agentrag.graph.flow.frame import Frame, Rounds, Sequence
 
 
@@ -20,7 +21,7 @@ class Branching:
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
         place = f"{where}.choose"
-        label, told, steps = self.taken(state, frame.rounds, place)
+        label, told, steps = self.taken(seen(state, frame, place, *(each for each, _ in self.branches)), frame.rounds, place)
         frame.deps.listen(ChoiceMade(place, told))
         return await steps.run(state, frame, f"{place}.{label}")
 
@@ -30,6 +31,22 @@ class Branching:
             if evaluated(condition, state, rounds, place):
                 return str(index), condition.text, steps
         return "otherwise", "otherwise", self.otherwise
+
+
+def seen(state: State, frame: Frame, place: str, *expressions: Expression | None) -> State:
+    """The state as expressions see it: with what is left of the budget where one of them reads it.
+
+    What they saw is settled in the journal, so that a resumed or replayed run decides the same.
+    """
+    if not any(expression is not None and expression.budgeted for expression in expressions):
+        return state
+    deps = frame.deps
+    left = deps.journal.settled(deps.run, f"{place}!left")
+    if left is None:
+        there = ENDLESS if deps.account is None else deps.account.left(deps.hold)
+        left = asdict(Left.of(there))
+        deps.journal.settle(deps.run, f"{place}!left", left)
+    return {**state, BUDGET: Budget(Left(**left))}
 
 
 def evaluated(expression: Expression, state: State, rounds: Rounds, place: str) -> bool | float:

@@ -11,7 +11,7 @@ from typing import Any
 from agentrag.core.channels import Channel, State
 from agentrag.core.events import ItemsCut
 from agentrag.graph.flow.fanout import Terms, fan_out
-from agentrag.graph.flow.frame import Frame, Sequence
+from agentrag.graph.flow.frame import Frame, Sequence, parted
 from agentrag.graph.values.bounds import merge, without_repeats
 
 
@@ -48,12 +48,16 @@ class Map:
         if len(items) > self.at_most:
             frame.deps.listen(ItemsCut(place, len(items), self.at_most))
             items = items[: self.at_most]
-        inside = replace(frame, wrote=None)
-        jobs = {
-            str(index): partial(self.do.run, {**state, self.item: item}, inside, f"{place}[{index}]")
-            for index, item in enumerate(items)
-        }
-        ends = await fan_out(jobs, self._terms(len(jobs)), frame, place) if jobs else {}
+        count = len(items)
+        with parted(frame, lambda ladder: ladder.through(place).scaled(count), place, wanted=not self.collect_errors) as parts:
+            jobs = {
+                str(index): partial(
+                    self.do.run, {**state, self.item: item}, replace(parts.inside(str(index)), wrote=None), f"{place}[{index}]"
+                )
+                for index, item in enumerate(items)
+            }
+            ends = await fan_out(jobs, self._terms(count), frame, place) if jobs else {}
+            parts.done = ends
         gathered = self._gathered(state, list(ends.values()))
         frame.note(gathered)
         return {**state, **gathered}

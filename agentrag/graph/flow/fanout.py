@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentrag.core.channels import State
-from agentrag.core.errors import BranchError, InDoubtError, PausedError, Question, ReplayError
-from agentrag.core.events import BranchFinished
+from agentrag.core.errors import BranchError, BudgetError, InDoubtError, PausedError, Question, ReplayError
+from agentrag.core.events import BranchFinished, BudgetEnded
 from agentrag.graph.flow.frame import Frame
 from agentrag.graph.flow.node import first_of, reason_of
 
@@ -64,13 +64,17 @@ async def fan_out(jobs: Jobs, terms: Terms, frame: Frame, place: str) -> dict[st
         course = await _course(taken, Terms(len(taken), False, len(taken), terms.limit, terms.gave), frame)
         _tell(frame, place, jobs, course, settled["failed"])
         _raise_for(course, taken, terms, place, run)
+        _tell_unpaid(frame, place, settled.get("budget", {}))
         return {name: course.done[name] for name in taken}
     course = await _course(jobs, terms, frame)
     failed = {name: reason_of(error) for name, error in course.failed.items()}
+    unpaid = {name: [error.unit, error.reason] for name, error in course.failed.items() if isinstance(error, BudgetError)}
     _tell(frame, place, jobs, course, failed)
     _raise_for(course, jobs, terms, place, run)
+    _tell_unpaid(frame, place, unpaid)
     if len(course.done) < len(jobs):
-        journal.settle(run, place, {"done": [name for name in jobs if name in course.done], "failed": failed})
+        done = [name for name in jobs if name in course.done]
+        journal.settle(run, place, {"done": done, "failed": failed} | ({"budget": unpaid} if unpaid else {}))
     return {name: course.done[name] for name in jobs if name in course.done}
 
 
@@ -128,6 +132,8 @@ def _raise_for(course: _Course, jobs: Jobs, terms: Terms, place: str, run: str) 
     if len(course.done) >= terms.need:
         return
     if course.failed and (not terms.collect or len(course.done) + len(course.paused) < terms.sure):
+        if all(isinstance(error, BudgetError) for error in course.failed.values()):
+            raise next(iter(course.failed.values()))
         reasons = {name: reason_of(error) for name, error in course.failed.items()}
         gave = {name: terms.gave(name, state) for name, state in course.done.items()}
         left = [name for name in jobs if name not in {*course.done, *course.failed, *course.paused}]
@@ -141,3 +147,9 @@ def _tell(frame: Frame, place: str, jobs: Jobs, course: _Course, failed: Mapping
         left = "waits" if name in course.paused else "cancelled"
         outcome = "done" if name in course.done else "failed" if name in failed else left
         frame.deps.listen(BranchFinished(place, name, outcome, failed.get(name, "")))
+
+
+def _tell_unpaid(frame: Frame, place: str, unpaid: Mapping[str, Iterable[str]]) -> None:
+    """Tell which parts a budget left out, with the unit and the reason."""
+    for name, (unit, reason) in unpaid.items():
+        frame.deps.listen(BudgetEnded(f"{place}.{name}", unit, f"'{name}' was left out: {reason}"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from agentrag.core.account import Hold
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
+from agentrag.core.errors import BudgetError
+from agentrag.graph.flow.budget import Ladder, Means, Need
 
 Rounds = tuple[State, ...]
 """States at the ends of the rounds of a loop that are complete, oldest first."""
@@ -30,6 +34,7 @@ class Frame:
         rounds: Of the innermost loop around the step.
         prefix: Put before names of nodes: the names of the graphs around this one, "" in the outermost.
         through: Exceptions that are no failures: they leave the run as they are.
+        means: What the step has to keep to a budget with; None where nothing is counted.
         wrote: Collects the channels that steps of a branch write; None outside of branches.
     """
 
@@ -38,6 +43,7 @@ class Frame:
     prefix: str = ""
     through: tuple[type[BaseException], ...] = ()
     wrote: set[str] | None = None
+    means: Means | None = None
 
     def note(self, written: Iterable[str]) -> None:
         """Note that channels were written."""
@@ -47,6 +53,52 @@ class Frame:
     def within(self, rounds: Rounds) -> Frame:
         """The same, in a round of a loop."""
         return replace(self, rounds=rounds)
+
+
+@dataclass
+class Parts:
+    """The parts of a fan-out, where a budget is kept.
+
+    Attributes:
+        hold: What is set aside for all of them.
+        ladders: Theirs, by name.
+        done: Names of those that ended well; what the others took of the ladder is forgotten with them.
+    """
+
+    frame: Frame
+    hold: Hold | None = None
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+    done: Iterable[str] = ()
+
+    def inside(self, name: str) -> Frame:
+        """The frame that a part runs in."""
+        means = self.frame.means
+        if means is None:
+            return self.frame
+        self.ladders[name] = means.ladder.branch()
+        deps = self.frame.deps.but(hold=self.hold)
+        return replace(self.frame, deps=deps, means=replace(means, ladder=self.ladders[name]))
+
+
+@contextmanager
+def parted(frame: Frame, need: Need, where: str, *, wanted: bool) -> Iterator[Parts]:
+    """Set aside what all parts of a fan-out need, as far as it is there, and go on with what they took of the ladder.
+
+    Raises:
+        BudgetError: All parts are `wanted`, and some of them could not be paid; nothing was sent.
+    """
+    means = frame.means
+    if means is None:
+        yield Parts(frame)
+        return
+    with means.shared(frame.deps, need, where, wanted=wanted) as hold:
+        parts = Parts(frame, hold)
+        try:
+            yield parts
+        except BudgetError as error:
+            error.state = None  # of a part; the flow around the fan-out knows the state outside
+            raise
+    means.ladder.joined(parts.ladders[name] for name in parts.done)
 
 
 class Op(Protocol):
@@ -69,6 +121,19 @@ class Sequence:
     ops: tuple[Op, ...]
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
+        if frame.means is not None:
+            return await self._paid(state, frame, frame.means, where)
         for index, op in enumerate(self.ops):
             state = await op.run(state, frame, f"{where}.{index}")
+        return state
+
+    async def _paid(self, state: State, frame: Frame, means: Means, where: str) -> State:
+        """The same, each step knowing what follows it. Where a budget ends it, the error has the state before that step."""
+        for index, op in enumerate(self.ops):
+            inside = replace(frame, means=means.before(where, index, len(self.ops)))
+            try:
+                state = await op.run(state, inside, f"{where}.{index}")
+            except BudgetError as error:
+                error.state = state if error.state is None else error.state
+                raise
         return state

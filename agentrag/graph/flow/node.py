@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
 from agentrag.core.channels import Channel, State
-from agentrag.core.errors import AgentRagError, InDoubtError, ModelError, NodeError, PausedError, ReplayError, RunError
+from agentrag.core.deps import Deps
+from agentrag.core.errors import (
+    AgentRagError,
+    BudgetError,
+    InDoubtError,
+    ModelError,
+    NodeError,
+    PausedError,
+    ReplayError,
+    RunError,
+)
 from agentrag.core.events import AttemptFailed, StepFailed, StepFinished, StepStarted
 from agentrag.core.node import Node
 from agentrag.graph.flow.frame import Frame
@@ -35,6 +46,15 @@ class RunNode:
     targets: Mapping[str, tuple[str, Channel]]
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
+        if frame.means is not None:
+            ladder = frame.means.ladder
+            frame.means.checked(frame.deps, lambda rungs: rungs.ahead().node(self.name, state), f"{where}:{self.name}")
+            op = replace(self, node=ladder.ahead().spec.nodes[self.name])
+            return await op.told(state, replace(frame, deps=ladder.bound(frame.deps)), where)
+        return await self.told(state, frame, where)
+
+    async def told(self, state: State, frame: Frame, where: str) -> State:
+        """Run the node as it is and tell how it went."""
         where = f"{where}:{self.name}"
         name = frame.prefix + self.name
         listen = frame.deps.listen
@@ -47,6 +67,8 @@ class RunNode:
             if isinstance(cause, (*FINAL, *frame.through)):
                 raise cause from cause.__cause__
             listen(StepFailed(where, name, reason_of(cause), perf_counter() - begun))
+            if isinstance(cause, BudgetError):
+                raise cause from cause.__cause__
             raise NodeError(name, where, reason_of(cause)) from cause
         frame.note(wrote)
         listen(StepFinished(where, name, wrote, perf_counter() - begun))
@@ -69,18 +91,20 @@ class RunNode:
                         raise
                     failed = {"failed": reason_of(cause)}
                     deps.journal.settle(deps.run, place, failed)
-                    await asyncio.sleep(_wait(cause, attempt))
+                    await asyncio.sleep(min(_wait(cause, attempt), _time_left(deps)))
             deps.listen(AttemptFailed(where, frame.prefix + self.name, attempt, failed["failed"]))
         return await self._once(state, frame, _attempt(where, node.retry + 1))
 
     async def _once(self, state: State, frame: Frame, place: str) -> State:
-        node = self.node
+        node, seconds = self.node, _time_left(frame.deps)
         try:
-            async with asyncio.timeout(node.timeout) as limit:
+            async with asyncio.timeout(min(node.timeout, seconds)) as limit:
                 return await node(MappingProxyType(state), frame.deps.at(place, frame.prefix + self.name, node.out))
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            if seconds < node.timeout and frame.deps.account is not None:
+                raise BudgetError("seconds", None, frame.deps.account.scope, place) from error
             raise TimeoutError(f"it took longer than {node.timeout:g} s") from error
 
     def _merged(self, given: State, state: State) -> dict[str, Any]:
@@ -92,6 +116,11 @@ class RunNode:
             name, channel = targets[raw]
             wrote[name] = merge(channel, state.get(name), value)
         return wrote
+
+
+def _time_left(deps: Deps) -> float:
+    """Seconds that the budget leaves; infinite where none counts them."""
+    return inf if deps.account is None else max(0.0, deps.account.left(deps.hold).seconds)
 
 
 def _attempt(where: str, number: int) -> str:

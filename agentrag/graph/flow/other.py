@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agentrag.core.account import Account
 from agentrag.core.channels import Channel, State
+from agentrag.core.deps import Deps
 from agentrag.core.errors import InputError, PausedError, Question, RunError
+from agentrag.core.events import Asked
 from agentrag.core.rendering import render
 from agentrag.core.template import Template
+from agentrag.graph.flow.budget import Ladder, Means
 from agentrag.graph.flow.frame import Frame, Returned
 from agentrag.graph.values.bounds import bounded, merge
+from agentrag.graph.values.replies import accepted
 
 if TYPE_CHECKING:
     from agentrag.graph.flow.program import Program
@@ -24,6 +29,7 @@ class Nested:
     program: Program
     inputs: Mapping[str, str]
     outputs: Mapping[str, tuple[str, Channel]]
+    share: float | None = None
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
         spec = self.program.spec
@@ -34,12 +40,29 @@ class Nested:
             )
         except InputError as error:
             raise RunError(f"Step {where}: {error}") from error
-        deps = replace(frame.deps, prompts=spec.prompts)
-        inner = Frame(deps, (), f"{frame.prefix}{spec.name}/", frame.through)
-        outputs, _ = await self.program.outputs_of(given, inner, f"{where}.graph")
+        place = f"{where}.graph"
+        deps, means = self._means(frame, place)
+        inner = Frame(deps.but(prompts=spec.prompts), (), f"{frame.prefix}{spec.name}/", frame.through, means=means)
+        outputs, _ = await self.program.outputs_of(given, inner, place)
         wrote = {name: merge(channel, state.get(name), outputs[output]) for output, (name, channel) in self.outputs.items()}
         frame.note(wrote)
         return {**state, **wrote}
+
+    def _means(self, frame: Frame, place: str) -> tuple[Deps, Means | None]:
+        """What the other graph has to live on: its share of what is left, and within that a budget of its own."""
+        spec, outer, account, hold = self.program.spec, frame.means, frame.deps.account, frame.deps.hold
+        if account is not None and self.share is not None:
+            account, hold = account.shares(self.share, hold, spec.name), None
+        if spec.budget is not None:
+            own = Account.of(spec.budget, spec.budget.mode)
+            own.scope, own.outer = spec.name, None if account is None else (account, hold)
+            account, hold = own, None
+        if account is None:
+            return frame.deps, None
+        deps = frame.deps if outer is None else outer.ladder.bound(frame.deps)
+        deps = deps.but(account=account, hold=hold)
+        ladder = Ladder(self.program.prospects, deps, account, place, None if outer is None else outer.ladder)
+        return deps, Means(ladder, None if outer is None else outer.coming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +73,20 @@ class Ask:
     choices: tuple[str, ...]
     out: str
     channel: Channel
+    schema: Mapping[str, Any] | None = None
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
         place, deps = f"{where}.ask_human", frame.deps
-        question = Question(Template(self.question).fill(state, render).strip(), self.choices)
+        text = Template(self.question).fill(state, render).strip()
+        question = Question(text, self.choices, self.schema, None if self.choices else self.channel.bytes)
         answer = deps.journal.settled(deps.run, place)
         if answer is None:
             answer = self._of_parent(question, frame, place)
         if answer is None:
+            deps.listen(Asked(place, text, question.choices, question.schema, question.bytes))
             raise PausedError(deps.run, {place: question})
         frame.note((self.out,))
-        return {**state, self.out: bounded(self.channel, answer["answer"])}
+        return {**state, self.out: merge(self.channel, state.get(self.out), answer["answer"])}
 
     def _of_parent(self, question: Question, frame: Frame, place: str) -> Any:
         """What the run that this one was forked from was answered at this step, where it asked the same."""
@@ -68,7 +94,11 @@ class Ask:
         if origin.parent is None or origin.cut is not None:
             return None
         answer = journal.settled(origin.parent, place)
-        if answer is None or answer.get("question") != question.text or (self.choices and answer["answer"] not in self.choices):
+        if answer is None or answer.get("question") != question.text:
+            return None
+        try:
+            accepted(question, answer["answer"])
+        except ValueError:
             return None
         journal.settle(frame.deps.run, place, answer)
         return answer

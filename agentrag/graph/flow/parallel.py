@@ -10,7 +10,7 @@ from typing import Any
 from agentrag.core.channels import Channel, State
 from agentrag.core.errors import RunError
 from agentrag.graph.flow.fanout import Terms, fan_out
-from agentrag.graph.flow.frame import Frame, Sequence
+from agentrag.graph.flow.frame import Frame, Sequence, parted
 from agentrag.graph.values.bounds import bounded
 from agentrag.graph.values.joins import Join
 
@@ -39,11 +39,14 @@ class Fork:
         def gave(name: str, end: State) -> dict[str, Any]:
             return {channel: end[channel] for channel in end if channel in written[name]}
 
-        jobs = {
-            name: partial(steps.run, state, replace(frame, wrote=written[name]), f"{place}.{name}")
-            for name, steps in self.branches.items()
-        }
-        ends = await fan_out(jobs, Terms(self.need, self.collect, self.sure, len(jobs), gave), frame, place)
+        terms = Terms(self.need, self.collect, self.sure, len(self.branches), gave)
+        with parted(frame, lambda ladder: ladder.through(place), place, wanted=not self.collect) as parts:
+            jobs = {
+                name: partial(steps.run, state, replace(parts.inside(name), wrote=written[name]), f"{place}.{name}")
+                for name, steps in self.branches.items()
+            }
+            ends = await fan_out(jobs, terms, frame, place)
+            parts.done = ends
         given: dict[str, list[Any]] = {}
         for name, end in ends.items():
             for channel, value in gave(name, end).items():

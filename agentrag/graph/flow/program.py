@@ -8,8 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from agentrag.core.channels import Channel, State
+from agentrag.core.errors import BudgetError
+from agentrag.core.events import BudgetEnded
 from agentrag.graph.cel.expressions import Expression, compile_expression
 from agentrag.graph.channels import channels_of
+from agentrag.graph.flow.budget import Prospects
 from agentrag.graph.flow.choose import Branching
 from agentrag.graph.flow.each import Collected, Map
 from agentrag.graph.flow.frame import Frame, Op, Returned, Sequence
@@ -22,6 +25,7 @@ from agentrag.graph.memo import once_a_graph
 from agentrag.graph.recorded.manifest import Manifest
 from agentrag.graph.spec import GraphSpec
 from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Place, Repeat, Return, Step, Steps, SubGraph, When
+from agentrag.graph.values.blanks import blank
 from agentrag.graph.values.bounds import bounded
 from agentrag.graph.values.joins import join
 from agentrag.graph.writes import Writes, first_written_in_loops
@@ -49,6 +53,11 @@ class Program:
         return cls(spec, channels, builder.sequence(spec.flow, ("flow",)))
 
     @cached_property
+    def prospects(self) -> Prospects:
+        """What its steps need of a budget."""
+        return Prospects(self.spec)
+
+    @cached_property
     def manifest(self) -> Manifest:
         """What the journal keeps of the graph."""
         return Manifest.of(self.spec)
@@ -68,7 +77,22 @@ class Program:
             end = await self.flow.run(state, frame, where)
         except Returned as returned:
             return dict(returned.outputs), returned.state
+        except BudgetError as error:
+            return self._best_effort(error, frame, where)
         return {name: end[name] for name in self.spec.outputs}, end
+
+    def _best_effort(self, error: BudgetError, frame: Frame, where: str) -> tuple[dict[str, Any], State]:
+        """What there is when a budget has ended the graph. Only the outermost one may end without some output.
+
+        Raises:
+            BudgetError: An inner graph has not come to all of its outputs.
+        """
+        state = error.state or {}
+        if frame.prefix and not state.keys() >= set(self.spec.outputs):
+            error.state = None  # the graph around knows its own
+            raise error
+        frame.deps.listen(BudgetEnded(where, error.unit, error.reason))
+        return {name: state.get(name, blank(name, self.channels[name])) for name in self.spec.outputs}, state
 
 
 program_of = once_a_graph(Program.of)
@@ -101,7 +125,7 @@ class _Builder:
                 return self.nested(step)
             case AskHuman():
                 asked = step.ask_human
-                return Ask(asked.question, asked.choices, asked.out, self.channels[asked.out])
+                return Ask(asked.question, asked.choices, asked.out, self.channels[asked.out], asked.schema_)
             case Return():
                 return End({name: step.return_.get(name, name) for name in self.spec.outputs})
 
@@ -151,7 +175,7 @@ class _Builder:
     def nested(self, step: SubGraph) -> Nested:
         inner = program_of(self.spec.graphs[step.graph.use])
         outputs = {output: (name, self.channels[name]) for output, name in step.graph.out.items()}
-        return Nested(inner, step.graph.in_, outputs)
+        return Nested(inner, step.graph.in_, outputs, step.graph.share)
 
     def expression(self, text: str) -> Expression:
         return compile_expression(text, self.channels)

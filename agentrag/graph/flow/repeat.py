@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agentrag.core.channels import State
-from agentrag.core.errors import ExhaustedError
-from agentrag.core.events import Event, LoopFinished, RoundFinished
+from agentrag.core.errors import BudgetError, ExhaustedError
+from agentrag.core.events import BudgetEnded, Event, LoopFinished, RoundFinished
 from agentrag.graph.cel.expressions import Expression
-from agentrag.graph.flow.choose import evaluated
+from agentrag.graph.flow.budget import EXACT
+from agentrag.graph.flow.choose import evaluated, seen
 from agentrag.graph.flow.frame import Frame, Rounds, Sequence
 
 
@@ -55,8 +56,18 @@ class Loop:
         rounds: Rounds = ()
         best: Round | None = None
         for number in range(1, self.at_most + 1):
-            state = await self.do.run(state, frame.within(rounds), f"{place}#{number}")
-            verdict = self.judged(state, rounds, place, number)
+            if best is not None and (why := self._cut_before(frame, f"{place}#{number}")):
+                return await self._cut((best, number - 1), state, frame, where, why)
+            try:
+                state = await self.do.run(state, frame.within(rounds), f"{place}#{number}")
+            except BudgetError as error:
+                error.state = None  # of a round that was cut nothing stays
+                if best is None:
+                    raise
+                frame.deps.listen(BudgetEnded(place, error.unit, error.reason))
+                frame.deps.journal.settle(frame.deps.run, f"{place}#{number}!cut", "budget")
+                return await self._cut((best, number - 1), state, frame, where, "budget")
+            verdict = self.judged(seen(state, frame, f"{place}#{number}", self.until, self.best_by), rounds, place, number)
             frame.deps.listen(verdict.told)
             if verdict.done:
                 frame.deps.listen(LoopFinished(place, number, "until", number))
@@ -69,6 +80,33 @@ class Loop:
         if isinstance(self.exhausted, Sequence):
             return await self.exhausted.run(ended, frame, f"{where}.exhausted")
         return ended
+
+    def _cut_before(self, frame: Frame, where: str) -> str:
+        """Why the loop ends before a further round: "finish", "budget", or nothing where it goes on."""
+        means, deps = frame.means, frame.deps
+        if means is None:
+            return ""
+        decided = deps.journal.settled(deps.run, f"{where}!cut")
+        if decided is not None:
+            return str(decided)
+        lacking = means.checked(deps, lambda ladder: ladder.through(where), where, loop=True)
+        unit = next((unit for unit in EXACT if unit in lacking), None)
+        why = "finish" if means.ladder.finishes else "budget" if unit else ""
+        if unit and why == "budget":
+            told = f"a further round and what follows would need {lacking[unit]:g} {unit} more than are left"
+            deps.listen(BudgetEnded(where, unit, told))
+        if why:
+            deps.journal.settle(deps.run, f"{where}!cut", why)
+        return why
+
+    async def _cut(self, had: tuple[Round, int], last: State, frame: Frame, where: str, why: str) -> State:
+        """The state after a loop that was ended early: that of the best round, or after the steps that follow the last."""
+        best, count = had
+        kept = count if isinstance(self.exhausted, Sequence) else best.number
+        frame.deps.listen(LoopFinished(f"{where}.repeat", count, why, kept))
+        if isinstance(self.exhausted, Sequence):
+            return await self.exhausted.run(last, frame, f"{where}.exhausted")
+        return self.restored(last, best)
 
     def entered(self, state: State) -> State:
         """The state when the loop begins."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from agentrag.core.chain import chained
 from agentrag.core.errors import Problem, SpecError
 from agentrag.core.located import Located, Nowhere, validation_problems
 from agentrag.core.node import Node
@@ -150,20 +151,24 @@ def each(
     return _step(Each, each=names | {"at_most": at_most, "concurrency": concurrency, "on_error": on_error})
 
 
-def subgraph(use: str | HasSpec, *, in_: Mapping[str, str] | None = None, out: Mapping[str, str]) -> SubGraph:
+def subgraph(
+    use: str | HasSpec, *, in_: Mapping[str, str] | None = None, out: Mapping[str, str], share: float | None = None
+) -> SubGraph:
     """Another graph as a step; `graph:` in YAML.
 
     Args:
         use: A graph made in Python, the name of a shipped graph, or the path of a file.
         in_: By input of that graph, the channel here that fills it; what is not named takes its default.
         out: By output of that graph, the channel here that it is written to.
+        share: The part of what is left of the budget that it may use, in (0, 1]; all of it where None.
 
     >>> subgraph("ask", in_={"question": "part"}, out={"answer": "part_answer"}).graph.use
     'ask'
     """
+    said = {"in": in_ or {}, "out": out} | ({} if share is None else {"share": share})
     if isinstance(use, str):
-        return _step(SubGraph, graph={"use": use, "in": in_ or {}, "out": out})
-    return _step(_Given, graph={"use": use.spec.name, "in": in_ or {}, "out": out}, given=use.spec)
+        return _step(SubGraph, graph={"use": use, **said})
+    return _step(_Given, graph={"use": use.spec.name, **said}, given=use.spec)
 
 
 class _Given(SubGraph):
@@ -172,18 +177,22 @@ class _Given(SubGraph):
     given: GraphSpec = Field(exclude=True, repr=False)
 
 
-def ask_human(question: str, *, choices: Sequence[str] = (), out: str) -> AskHuman:
+def ask_human(
+    question: str, *, choices: Sequence[str] = (), schema: Mapping[str, Any] | None = None, out: str
+) -> AskHuman:
     """A question to a person; the run waits for the answer.
 
     Args:
         question: Text with holes for channels.
         choices: The allowed answers; any text where empty.
-        out: The text channel that the answer is written to.
+        schema: JSON Schema that the answer must satisfy; a text where None. It excludes `choices`.
+        out: The channel that the answer is written to.
 
     >>> ask_human("Send this? {answer}", choices=["approve", "refuse"], out="decision").ask_human.choices
     ('approve', 'refuse')
     """
-    return _step(AskHuman, ask_human={"question": question, "choices": choices, "out": out})
+    said = {"question": question, "choices": choices, "out": out} | ({} if schema is None else {"schema": dict(schema)})
+    return _step(AskHuman, ask_human=said)
 
 
 def return_(outputs: Mapping[str, str] | None = None) -> Return:
@@ -206,10 +215,11 @@ def spec_from_python(
     header: Mapping[str, Any],
     nodes: Mapping[str, Node],
     flow: Sequence[FlowStep],
-    models: Mapping[str, str],
+    models: Mapping[str, str | Sequence[str]],
     channels: Mapping[str, Any],
 ) -> GraphSpec:
-    """Build and check a graph from its parts; `header` holds name, about, source, inputs and outputs.
+    """Build and check a graph from its parts; `header` holds name, about, source, inputs, outputs, and
+    what else a file may say of the whole.
 
     Prompts are looked for in `prompts/` of the working directory, then among the shipped ones; files of sub-graphs from the
     working directory.
@@ -221,10 +231,16 @@ def spec_from_python(
     folder = Path("prompts")
     prompts = Prompts(folder.resolve() if folder.is_dir() else None)
     graphs, problems = _given_graphs(flow, located)
-    parts = {"nodes": dict(nodes), "models": dict(models), "channels": dict(channels), "prompts": prompts, "graphs": graphs}
+    parts = {"nodes": dict(nodes), "models": _models(models), "channels": dict(channels), "prompts": prompts, "graphs": graphs}
     # as data, for a step that brought its graph along is not the same as one from a file
     steps = [step.model_dump() if isinstance(step, BaseModel) else step for step in flow]
     return assembled({"agentrag": LANGUAGE, **header, **parts, "flow": steps}, located, problems, Doubts(), load_graph)
+
+
+def _models(given: Mapping[str, str | Sequence[str]]) -> dict[str, str | list[str]]:
+    """Bindings as a file names them: a chain may be one text here, as on the command line."""
+    names = {slot: chained(said).split(",") for slot, said in given.items()}
+    return {slot: chain[0] if len(chain) == 1 else [name.strip() for name in chain] for slot, chain in names.items()}
 
 
 def _given_graphs(flow: Sequence[FlowStep], located: Located) -> tuple[dict[str, GraphSpec], list[Problem]]:

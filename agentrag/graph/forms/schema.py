@@ -26,6 +26,8 @@ _TOP: Mapping[str, str] = {
     "outputs": "Channels that a run returns.",
     "channels": "Channels that no node type declares, or another bound or merge for one that is declared.",
     "models": "Model slots, and the binding that fills each unless the run says otherwise.",
+    "budget": "The most that a run may cost; with `mode: audit` it is only reported.",
+    "degrade": "What to make cheaper when too little of the budget is left, first rung first.",
     "nodes": "Nodes with their settings, by name; `use` is the node type.",
     "flow": "The steps, in order.",
 }

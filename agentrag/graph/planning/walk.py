@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Self
 
 from agentrag.core.channels import Channel
 from agentrag.core.prompts import Prompts
@@ -60,7 +61,7 @@ class Walk:
     prompts: Prompts
 
     @classmethod
-    def of(cls, spec: GraphSpec, case: Case, prices: Mapping[str, Price], prefix: str, standing: dict[str, Standing]) -> Walk:
+    def of(cls, spec: GraphSpec, case: Case, prices: Mapping[str, Price], prefix: str, standing: dict[str, Standing]) -> Self:
         """Get ready to go through a graph."""
         writes = Writes.of(spec)
         known = (channels_of(spec), writes, first_written_in_loops(spec, writes), ReadOnce(**vars(spec.prompts)))
@@ -99,6 +100,15 @@ class Walk:
         return Reached(on, back, table, either(outputs))
 
     def step(self, step: Step, spot: Spot, table: Table) -> Reached:
+        """What is known after a step that begins with these sizes."""
+        reached = self.reached(step, spot, table)
+        self.met(spot.where, reached)
+        return reached
+
+    def met(self, where: str, reached: Reached) -> None:
+        """Take notice of what is known after the step, the round or the item at `where`."""
+
+    def reached(self, step: Step, spot: Spot, table: Table) -> Reached:
         match step:
             case str():
                 return self.node(step, spot, table)
@@ -178,6 +188,7 @@ class Walk:
         known = Reached(FREE)
         for number in range(1, count + 1):
             one = self.steps(step.repeat.do, inner, table)
+            self.met(inner.where, one)
             known = self.with_round(known, one)
             if known.on is None:
                 return known
@@ -214,6 +225,7 @@ class Walk:
             for name, steps in fork.branches.items()
         }
         bill = self.case.side_by_side([self.whole(end) for end in ends.values()], fork)
+        self.met(f"{spot.where}.parallel", Reached(bill))
         wrote = self.joined(fork, {name: end.table for name, end in ends.items()}, table)
         return Reached(bill, None, {**table, **wrote})
 
@@ -237,6 +249,7 @@ class Walk:
         item = Size(1, min(given.bytes, given.total))
         inside = self.steps(each.do, spot.inside("each", "each", "do"), {**table, each.as_: item})
         one = self.whole(inside)
+        self.met(f"{spot.where}.each", inside)
         bill = one.scaled(count).lasting(ceil(count / each.concurrency) * one.total.seconds)
         wrote = {}
         for source, target in each.collect.items():
@@ -248,7 +261,7 @@ class Walk:
 
     def subgraph(self, step: SubGraph, spot: Spot, table: Table) -> Reached:
         inner = self.spec.graphs[step.graph.use]
-        walk = Walk.of(inner, self.case, self.prices, f"{self.prefix}{inner.name}/", self.standing)
+        walk = type(self).of(inner, self.case, self.prices, f"{self.prefix}{inner.name}/", self.standing)
         filled = {name: table.get(channel, Size(0)) for name, channel in step.graph.in_.items()}
         defaults = {name: measured(declared.default) for name, declared in inner.inputs.items() if not declared.required}
         bill, outputs = walk.graph(Spot(f"{spot.where}.graph", ("flow",), spot.followed), {**defaults, **filled})

@@ -1,0 +1,111 @@
+"""What an outward call costs a budget: set aside before it is sent, settled when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, TypeVar
+
+from agentrag.core.account import Account, Hold, Refusal
+from agentrag.core.budget import NOTHING, Rate, Spend
+from agentrag.core.calls import OutwardCall
+from agentrag.core.errors import BudgetError, ModelError
+from agentrag.core.exchange import asking
+from agentrag.core.types import ChatRequest, Usage
+
+T = TypeVar("T")
+BYTES_A_TOKEN = 3.0
+"""UTF-8 bytes of a token, as prompts are estimated: English prose has 4.4, code and other scripts down to 2.5."""
+MESSAGE_TOKENS = 12
+"""Tokens that a chat format is reckoned to add to a call, and to each of its messages."""
+
+
+def prompt_tokens(texts: list[str], messages: int) -> int:
+    """The estimate of a prompt in tokens: of these texts, in so many messages.
+
+    >>> prompt_tokens(["one two three"], 1)
+    29
+    """
+    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    return ceil(size / BYTES_A_TOKEN) + MESSAGE_TOKENS * (messages + 1)
+
+
+def need_of(request: ChatRequest, rate: Rate | None) -> Spend:
+    """What one exchange of a chat model is reckoned to cost: the estimate of its prompt and all of `max_tokens`."""
+    texts = [message.content for message in request.messages]
+    if request.schema is not None:
+        texts.append(str(request.schema))
+    prompt = prompt_tokens(texts, len(request.messages))
+    usd = 0.0 if rate is None else rate.usd(prompt, request.max_tokens)
+    return Spend(1, 0, prompt + request.max_tokens, usd)
+
+
+def cost_of(call: OutwardCall, value: Any, usage: Usage) -> Spend:
+    """What an answered call cost."""
+    found = len(value) if call.kind == "search" else 0
+    return Spend(usage.calls, found, usage.prompt_tokens + usage.completion_tokens, usage.usd)
+
+
+@dataclass
+class Metered:
+    """One outward call on an account.
+
+    Attributes:
+        need: What one exchange of it is reckoned to cost.
+        reserved: What is set aside for all of its exchanges so far.
+        begun: Text of its answer has come, so that a failure after it has cost something.
+    """
+
+    account: Account
+    hold: Hold | None
+    call: OutwardCall
+    need: Spend
+    rate: Rate | None = None
+    reserved: Spend = NOTHING
+    begun: bool = False
+
+    async def made(self, work: Callable[[], Awaitable[T]], usage_of: Callable[[T], Usage]) -> T:
+        """Do `work` where the budget has room for it.
+
+        What was refused by a server costs an exchange and no tokens. What was cut short, by a time limit or because it
+        was no longer wanted, is reckoned to have cost all that was set aside.
+
+        Raises:
+            BudgetError: It has not; nothing was sent.
+        """
+        self.account.goes_on()
+        refusal = self._reserve(self.need)
+        if refusal is not None:
+            raise BudgetError(*refusal, self.call.step)
+        spent, answered = self.reserved, False
+        try:
+            with asking(self._again):
+                value = await work()
+            spent, answered = self._paid(cost_of(self.call, value, usage_of(value))), True
+        except ModelError:
+            spent = self.reserved if self.begun else Spend(self.reserved.calls)
+            raise
+        except BaseException:
+            spent = self.reserved
+            raise
+        finally:
+            self.account.settle(self.reserved, spent, recorded=answered)
+        return value
+
+    def _again(self, request: ChatRequest) -> bool:
+        return self._reserve(need_of(request, self.rate)) is None
+
+    def _reserve(self, amount: Spend) -> Refusal | None:
+        refusal = self.account.reserve(amount, self.hold)
+        if refusal is None:
+            self.reserved = self.reserved.plus(amount)
+        return refusal
+
+    def _paid(self, told: Spend) -> Spend:
+        """What the call cost: the exchanges that were let through, and tokens as told, as reckoned where nobody told them."""
+        calls = max(told.calls, self.reserved.calls)
+        if self.need.tokens and not told.tokens:
+            return self.reserved._replace(calls=calls)
+        usd = told.usd if told.usd or self.rate is None else self.rate.usd(told.tokens, 0)
+        return told._replace(calls=calls, usd=usd)
