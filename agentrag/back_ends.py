@@ -51,8 +51,7 @@ async def open_deps(
         SettingsError, CatalogueError, StoreError: A binding, model or collection cannot be had.
     """
     settings = settings or load_settings()
-    if tenant is not None:
-        settings = settings.of_tenant(tenant)
+    settings = settings.of_tenant(settings.tenant if tenant is None else tenant)
     _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, graph.spec.slots)
     _refuse_unknown("collection slot", collections or {}, graph.spec.collection_slots)
     async with AsyncExitStack() as stack:

@@ -10,7 +10,23 @@ from typing import Annotated
 
 import typer
 
-from agentrag.cli import ask, chat, check, collections, demo, doctor, draw, ingest, init, models, plan, run, runs, schema
+from agentrag.cli import (
+    ask,
+    chat,
+    check,
+    collections,
+    demo,
+    doctor,
+    draw,
+    ingest,
+    init,
+    models,
+    plan,
+    run,
+    runs,
+    schema,
+    tenants,
+)
 from agentrag.cli.console import errors, fail
 from agentrag.cli.eval import evaluate
 
@@ -51,6 +67,7 @@ app.command("eval", short_help="Score a graph or a retriever on a data set.")(ev
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("tenants")(tenants.tenants)
 app.add_typer(collections.app, name="collections")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -21,7 +21,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from agentrag.core.budget import NOTHING, UNITS, Spend, Unit
 from agentrag.core.errors import StoreError
-from agentrag.core.tenant import Per, TenantBudget, checked_tenant
+from agentrag.core.settings import Settings
+from agentrag.core.tenant import EVERY, Per, TenantBudget, checked_tenant
 
 FILE = "budgets.sqlite"
 """Its name in the settings' home."""
@@ -131,8 +132,7 @@ class TenantPurse:
         """What was spent in the present window, by all processes."""
         with self._lock, _faults(self.path):
             window, spent = self._present(self._database)
-        began = datetime.fromtimestamp(window, UTC)
-        return Standing(self.tenant, self.budget, began, window_end(began, self.budget.per), _whole(spent))
+        return _standing(self.tenant, self.budget, datetime.fromtimestamp(window, UTC), spent)
 
     def close(self) -> None:
         """Write what waits and close the file; what is set aside stays spent. Calling it twice is allowed."""
@@ -192,6 +192,36 @@ class TenantPurse:
 
 _NOW = -1
 """Stands for the window that counts when a change is written."""
+
+
+def standings(settings: Settings) -> list[Standing]:
+    """How the tenant of the settings stands; where they name none, how all stand that have a budget, by name.
+
+    Raises:
+        StoreError: The file cannot be read.
+    """
+    path = settings.home / FILE
+    names = {settings.tenant} if settings.tenant else {*settings.tenants, *_tenants_in(path)} - {EVERY}
+    budgets = {name: settings.of_tenant(name).budget for name in sorted(names)}
+    return [_standing_in(path, name, budget) for name, budget in budgets.items() if budget is not None]
+
+
+def _tenants_in(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    with _faults(path), closing(_connected(path)) as database:
+        return [name for (name,) in database.execute("SELECT DISTINCT tenant FROM spent")]
+
+
+def _standing_in(path: Path, tenant: str, budget: TenantBudget) -> Standing:
+    if not path.is_file():  # who only looks makes no file
+        return _standing(tenant, budget, window_start(datetime.now(UTC), budget.per), NOTHING)
+    with closing(TenantPurse(path, tenant, budget)) as purse:
+        return purse.standing()
+
+
+def _standing(tenant: str, budget: TenantBudget, began: datetime, spent: Spend) -> Standing:
+    return Standing(tenant, budget, began, window_end(began, budget.per), _whole(spent))
 
 
 def window_start(at: datetime, per: Per) -> datetime:
