@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from agentrag.journal.redact import redacted
+from agentrag.core.redact import redacted
 
 if TYPE_CHECKING:
     from agentrag.graph.recorded.tree import TreeStep

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agentrag.cli.results import priced
-from agentrag.journal.redact import redacted
+from agentrag.core.redact import redacted
 
 if TYPE_CHECKING:
     from agentrag.graph.recorded.tree import TreeStep

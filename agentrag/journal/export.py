@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentrag.core.errors import StoreError
+from agentrag.core.redact import redacted
 from agentrag.journal.history import History
 from agentrag.journal.lookup import known_run, number_of
 from agentrag.journal.past import PastCall, PastRun, PastStep
-from agentrag.journal.redact import redacted
 from agentrag.journal.schema import create_tables, faults, open_to_read
 
 _RUN_COLUMNS = """parts, sources, run, graph, ref, tenant, status, parent, cut, inputs, options, started, ended, seconds,

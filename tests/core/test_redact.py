@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentrag.journal.redact import BLANK, redact, redacted
+from agentrag.core.redact import BLANK, redact, redacted
 
 A = "abcDEF123456ghiJKL789"  # stands for the random part of a key
 
