@@ -9,7 +9,7 @@ from typing import Any
 from agentrag.cli.console import fail
 from agentrag.graph.spec import GraphSpec
 
-_STRUCTURED = {"list[str]", "history"}
+_STRUCTURED = {"list[str]", "history", "object"}
 
 
 def typed(spec: GraphSpec, given: Mapping[str, str]) -> dict[str, Any]:

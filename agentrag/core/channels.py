@@ -9,6 +9,8 @@ from typing import Any, Literal
 from agentrag.core.types import Citation, Message, Passage
 
 State = Mapping[str, Any]
+OBJECT: Any = dict[str, Any]
+"""The type of channels that hold JSON objects."""
 Merge = Literal["replace", "append_new"]
 MOST_ITEMS = 1000
 MOST_BYTES = 8192
@@ -24,6 +26,7 @@ class Channel:
         max: Most items that a list channel holds. What is beyond is cut, last items first; of a conversation, oldest first.
             None: `MOST_ITEMS`.
         bytes: Most UTF-8 bytes of a text, or of each item of a list. What is beyond is cut; an input that long is refused.
+            An object, which has so many as JSON, cannot be cut: a write of a larger one fails.
         untrusted: Its text came from documents, tools or a model, so it may fill data holes of prompts only.
         about: One line for the reference.
     """
@@ -59,5 +62,6 @@ INPUT_TYPES: Mapping[str, Any] = {
     "bool": bool,
     "list[str]": list[str],
     "history": list[Message],
+    "object": OBJECT,
 }
 """Type names that `inputs:` and `channels:` of a graph file may use."""

@@ -6,6 +6,8 @@ import re
 from functools import singledispatch
 from typing import Any
 
+from pydantic_core import to_json
+
 from agentrag.core.types import Message, Passage
 
 _ANGLED = r"[|\uff5c][^\s<>]{1,60}[|\uff5c]|/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|tool_call|tool_response|think)"
@@ -28,6 +30,12 @@ def as_data(value: Any) -> str:
 def render(value: Any) -> str:
     """Text, numbers and truth values: as they are."""
     return str(value)
+
+
+@render.register
+def _object(value: dict) -> str:  # type: ignore[type-arg]  # singledispatch takes bare classes only
+    """Objects: as JSON."""
+    return to_json(value, fallback=str).decode()
 
 
 @render.register

@@ -11,6 +11,7 @@ from agentrag.core.errors import unknown
 from agentrag.graph.memo import once_a_graph
 from agentrag.graph.spec import ChannelSpec, GraphSpec, use_of
 from agentrag.graph.steps import AskHuman, Each, EachSpec, Return, SubGraph, SubGraphSpec, walk
+from agentrag.graph.values.replies import reply_type
 
 Path = tuple[str | int, ...]
 
@@ -111,7 +112,8 @@ def brought(spec: GraphSpec, table: Mapping[str, Channel]) -> Iterator[tuple[str
         elif isinstance(step, SubGraph):
             yield from _of_graph(spec, step.graph, table, (*path, "graph", "out"))
         elif isinstance(step, AskHuman):
-            yield step.ask_human.out, Channel(str), (*path, "ask_human", "out")
+            kind = reply_type(step.ask_human.schema_)
+            yield step.ask_human.out, Channel(Any if kind is None else kind), (*path, "ask_human", "out")
 
 
 def _of_each(each: EachSpec, table: Mapping[str, Channel], path: Path) -> Iterator[tuple[str, Channel, Path]]:

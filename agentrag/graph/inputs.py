@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from agentrag.core.channels import INPUT_TYPES, MOST_BYTES, STANDARD
 from agentrag.core.errors import InputError, unknown
@@ -40,14 +41,20 @@ def checked_inputs(spec: GraphSpec, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def input_bytes(spec: GraphSpec, name: str) -> int:
-    """Most UTF-8 bytes of a text input."""
+    """Most UTF-8 bytes of a text, or of an object as JSON."""
     declared, standard = spec.channels.get(name), STANDARD.get(name)
     return (declared and declared.bytes) or (standard.bytes if standard else MOST_BYTES)
 
 
 def _refuse_long(value: Any, most: int) -> None:
-    if isinstance(value, str) and 4 * len(value) > most and len(value.encode()) > most:
-        raise ValueError(f"it has {len(value.encode()):,} bytes; at most {most:,} are allowed (`bytes` of the channel)")
+    if isinstance(value, dict):
+        size = len(to_json(value))
+    elif isinstance(value, str) and 4 * len(value) > most:
+        size = len(value.encode())
+    else:
+        return
+    if size > most:
+        raise ValueError(f"it has {size:,} bytes; at most {most:,} are allowed (`bytes` of the channel)")
 
 
 def _checked(declared: InputSpec, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from agentrag.core.deps import Deps
 from agentrag.core.errors import PausedError, Question, RunError
 from agentrag.core.events import Event
 from agentrag.graph.recorded.answers import kept
+from agentrag.graph.values.replies import accepted
 
 T = TypeVar("T")
 _CLOCK_BEGAN = datetime(1582, 10, 15, tzinfo=UTC)
@@ -52,8 +54,9 @@ def run_id(info: ExecutionInfo) -> str:
 async def with_answers(work: Callable[[], Awaitable[T]], deps: Deps, info: ExecutionInfo) -> T:
     """Do `work`; what it asks a person, ask through LangGraph's interrupt, where the run is in a thread and can wait.
 
-    The value of the interrupt is `{step: {"question": text, "choices": [...]}}`. It is resumed with the answer, or with
-    answers by step. What is no answer (another type, no text, none of the choices) is asked again.
+    The value of the interrupt is `{step: {"question": text, "choices": [...]}}`, with a "schema" where the answer has one.
+    It is resumed with the answer, or with answers by step. What is no answer (no text, none of the choices, not what the
+    schema says) is asked again.
 
     Raises:
         PausedError: The run is in no thread.
@@ -79,14 +82,17 @@ async def with_answers(work: Callable[[], Awaitable[T]], deps: Deps, info: Execu
 
 
 def _asked(questions: Mapping[str, Question]) -> dict[str, Any]:
-    return {step: {"question": asked.text, "choices": list(asked.choices)} for step, asked in questions.items()}
+    return {
+        step: {"question": asked.text, "choices": list(asked.choices)}
+        | ({} if asked.schema is None else {"schema": dict(asked.schema)})
+        for step, asked in questions.items()
+    }
 
 
-def _answers(questions: Mapping[str, Question], resumed: Any) -> Iterator[tuple[str, str]]:
+def _answers(questions: Mapping[str, Question], resumed: Any) -> Iterator[tuple[str, Any]]:
     """The answers that fit a question; one answer without a name is that to the only question."""
-    if not isinstance(resumed, Mapping):
+    if not isinstance(resumed, Mapping) or (len(questions) == 1 and questions.keys().isdisjoint(resumed)):
         resumed = dict.fromkeys(questions, resumed) if len(questions) == 1 else {}
     for step, question in questions.items():
-        answer = resumed.get(step)
-        if isinstance(answer, str) and answer.strip() and (not question.choices or answer in question.choices):
-            yield step, answer
+        with suppress(ValueError):
+            yield step, accepted(question, resumed.get(step))

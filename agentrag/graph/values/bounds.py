@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, get_args
 
-from agentrag.core.channels import MOST_ITEMS, Channel
+from agentrag.core.channels import MOST_ITEMS, OBJECT, Channel
+from agentrag.core.errors import RunError
+from agentrag.core.rendering import render
 from agentrag.core.sizes import ITEM_BYTES, LABEL_BYTES, Size
 from agentrag.core.types import Message, Passage
 from agentrag.graph.channels import is_list
@@ -14,7 +16,7 @@ from agentrag.graph.channels import is_list
 RETRY_WAIT = 30.0
 """Seconds, at most, between two attempts of a node."""
 _SCALARS = {bool: len("False"), float: 25, int: 4301}  # Python itself refuses to write a number of more than 4300 digits
-_ENFORCED = (str, Message, Passage, *_SCALARS)
+_ENFORCED = (str, Message, Passage, OBJECT, *_SCALARS)
 
 
 def merge(channel: Channel, old: Any, new: Any) -> Any:
@@ -52,17 +54,30 @@ def bounded(channel: Channel, value: Any) -> Any:
     Of a conversation the latest turns are kept, of other lists the first items. Texts are cut between two characters; of a
     passage the title and the heading to 512 bytes each (a quarter of the bound where that is less), then the text, which
     stays the slice of its source that `start` and `end` say. Cost: about 0.2 us, and 0.1 us for each item of a list.
+
+    Raises:
+        RunError: An object is too large; it cannot be cut.
     """
     if isinstance(value, str):
         return _cut(value, channel.bytes)
+    if isinstance(value, dict) and channel.type == OBJECT:
+        _refuse_large([value], channel.bytes)
     if not isinstance(value, list | tuple) or not value:
         return _shortened(value, channel.bytes)
+    if isinstance(value[0], dict) and get_args(channel.type) == (OBJECT,):
+        _refuse_large(value, channel.bytes)
     most = MOST_ITEMS if channel.max is None else channel.max
     if len(value) > most:
         value = value[-most:] if isinstance(value[0], Message) else value[:most]
     if all(_is_short(item, channel.bytes) for item in value):
         return value
     return [_shortened(item, channel.bytes) for item in value]
+
+
+def _refuse_large(objects: Iterable[Any], most: int) -> None:
+    for size in (len(render(each).encode()) for each in objects):
+        if size > most:
+            raise RunError(f"an object has {size:,} bytes as JSON; at most {most:,} are allowed (`bytes` of the channel)")
 
 
 def _is_short(item: Any, most: int) -> bool:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrag.core.channels import MOST_ITEMS, STANDARD, Channel
+from agentrag.core.channels import MOST_ITEMS, OBJECT, STANDARD, Channel
+from agentrag.core.errors import RunError
 from agentrag.core.prompts import Prompts
 from agentrag.core.rendering import as_data, render
 from agentrag.core.sizes import Size, Sizes
@@ -122,7 +123,10 @@ def _type_of(value: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("kind", "enforced"),
-    [(str, True), (list[Passage], True), (float, True), (list[Citation], False), (Size, False), (dict[str, Any], False)],
+    [
+        *((kind, True) for kind in (str, list[Passage], float, OBJECT, list[OBJECT])),
+        *((kind, False) for kind in (list[Citation], Size, dict[str, Size])),
+    ],
 )
 def test_it_is_known_of_which_types_the_run_bounds_the_length(kind: Any, enforced: bool) -> None:
     assert is_enforced(Channel(kind)) is enforced
@@ -132,3 +136,14 @@ def test_the_standard_channels_have_the_bounds_of_their_declarations() -> None:
     assert size_of(STANDARD["question"]) == Size(1, 8192)
     assert size_of(STANDARD["passages"]).items == 50
     assert size_of(STANDARD["abstained"]) == Size(1, 5)
+
+
+def test_an_object_is_as_large_as_its_json_and_refused_beyond_the_bound() -> None:
+    small, large = {"né": [1, None]}, {"né": [1, None], "b": "xxxxxxxxxx"}
+    assert render(small) == '{"né":[1,null]}'
+    assert bounded(Channel(OBJECT, bytes=16), small) is small
+    assert bounded(Channel(list[OBJECT], bytes=16), [small, small]) == [small, small]
+    for channel, value in ((Channel(OBJECT, bytes=16), large), (Channel(list[OBJECT], bytes=16), [small, large])):
+        with pytest.raises(RunError, match=r"an object has 33 bytes as JSON; at most 16 are allowed"):
+            bounded(channel, value)
+    assert len(render(large).encode()) <= size_of(Channel(OBJECT, bytes=33)).total
