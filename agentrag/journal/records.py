@@ -25,6 +25,9 @@ from agentrag.journal.schema import faults, identity, journal_error, open_to_wri
 Answer = tuple[int, bytes, float]
 """Number, body as JSON, and the seconds that it took."""
 
+SEEN_SECONDS = 0.1
+"""For so long a file that was there is taken to be there still."""
+
 to_json: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CALL = f"INSERT INTO calls VALUES ({', '.join('?' * 13)})"
 _ANSWER = "INSERT INTO answers (key, deterministic, seconds, request, body) VALUES (?, ?, ?, ?, ?)"
@@ -51,7 +54,7 @@ class Records:
         self.path, self.clock = path, clock
         self._database = open_to_write(path, patience)
         self._place = path.resolve()
-        self._opened = identity(self._place)
+        self._opened, self._seen = identity(self._place), 0.0
         self._owner = Owner(self._place)
         self._lock = RLock()
 
@@ -62,8 +65,16 @@ class Records:
             self._owner.release()
 
     def refuse_lost(self) -> None:
-        """Refuse to go on where the file was deleted: what is written now, nobody will ever read. Cost: 1 us."""
+        """Refuse to go on where the file was deleted: what is written now, nobody will ever read.
+
+        It is looked at only now and then, for looking takes 2 us.
+        """
+        now = perf_counter()
+        if now - self._seen < SEEN_SECONDS:
+            return
+        self._seen = now
         if identity(self._place) != self._opened:
+            self._seen = 0.0
             raise StoreError(f"Journal {self.path} was deleted or replaced while it was open. Nothing more is recorded in it.")
 
     def prepare_reuse(self) -> None:
@@ -106,33 +117,34 @@ class Records:
     def end(self, run: OpenRun, status: RunStatus, outputs: bytes | None, error: str) -> None:
         """Say how a run ended, write what waits, and leave it to others."""
         with self._writing() as database:
-            self._write_waiting(run)
+            numbers = self._write_waiting(run)
             told = (status, self.clock(), perf_counter() - run.begun, outputs, error)
             database.execute(_END, (*told, self._owner.name, run.number))
-        self._written(run)
+        self._written(run, numbers)
 
     def keep(self, run: OpenRun, call: OutwardCall, body: bytes, seconds: float, *, reused: bool = False) -> None:
         """Write a new answer and the call that got it; a write is no longer in doubt.
 
-        Where that fails, the answer was paid for: it waits, and is written before anything else of the run.
+        Where that fails, the answer was paid for: it waits, and is written before the run makes another call.
         """
-        run.waiting.append(Waiting(call, body, seconds, reused))
-        self.flush(run)
+        try:
+            with self._writing():
+                number = self._write_answer(run, call, body, seconds, reused)
+                self._write_notes(run)
+        except StoreError as error:
+            if not isinstance(error.__cause__, sqlite3.IntegrityError):  # that would never be taken
+                run.waiting.append(Waiting(call, body, seconds, reused))
+            raise
+        run.notes.clear()
+        run.recall.add(call, number, paid=not reused)
 
     def flush(self, run: OpenRun) -> None:
         """Write the answers and notes that wait."""
         if not (run.waiting or run.notes):
             return
-        try:
-            with self._writing():
-                numbers = self._write_waiting(run)
-        except StoreError as error:
-            if isinstance(error.__cause__, sqlite3.IntegrityError):
-                run.waiting.clear()  # it would never be taken
-            raise
-        for waiting, number in zip(run.waiting, numbers, strict=True):
-            run.recall.add(waiting.call, number, paid=not waiting.reused)
-        self._written(run)
+        with self._writing():
+            numbers = self._write_waiting(run)
+        self._written(run, numbers)
 
     def reuse(self, run: OpenRun, call: OutwardCall, number: int) -> Answer | None:
         """Write that a call was given an earlier answer; None where that is no longer there."""
@@ -233,7 +245,9 @@ class Records:
         if run.notes:
             self._database.executemany(_NOTE, run.notes)
 
-    def _written(self, run: OpenRun) -> None:
+    def _written(self, run: OpenRun, numbers: list[int]) -> None:
+        for waiting, number in zip(run.waiting, numbers, strict=True):
+            run.recall.add(waiting.call, number, paid=not waiting.reused)
         run.waiting.clear()
         run.notes.clear()
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import StoreError
 from agentrag.core.ports import RunRecord
+from agentrag.core.types import Completion
+from agentrag.journal.check import check
+from agentrag.journal.export import export_cassette
 from agentrag.journal.history import History
 from agentrag.journal.replay import ReplayJournal
 from agentrag.journal.sqlite import SqliteJournal
-from tests.journal.conftest import Service, called, record_run
+from tests.journal.conftest import COMPLETION, Service, called, chat, record_run, step_end
 
 LONG = "a long text " * 1000
 
@@ -99,3 +103,106 @@ async def test_a_full_disk_is_told_and_what_was_recorded_stays(path: Path) -> No
     with History(path) as history:
         assert history.run("r").usage.calls == made + 1
         assert [note.step for note in history.notes("r")] == ["flow.0:write"]
+
+
+NO_JSON = ("{", "", "\x00", b"\xff\xfe")
+TABLES = {
+    "runs.inputs": "what was given to the inputs",
+    "texts.body": "the text of the graph",
+    "runs.options": "how it was started",
+    "runs.outputs": "the outputs",
+    "notes.body": "a note of step flow.0:a",
+}
+VALUES = {
+    "settled.value": "what was decided at flow.1:ask",
+    "answers.request": "the request of a call of step flow.0:a",
+    "answers.body": "the answer to a call of step flow.0:a",
+}
+"""What stands in columns of JSON, which must be a table in those of the first kind."""
+DAMAGES = [
+    *((column, what, damage) for column, what in {**TABLES, **VALUES}.items() for damage in NO_JSON),
+    *((column, what, damage) for column, what in TABLES.items() for damage in ("[1]", "7", '"text"')),
+]
+
+
+@pytest.mark.parametrize(("column", "what", "damage"), DAMAGES, ids=repr)
+async def test_a_damaged_record_is_named_with_its_run_and_other_runs_stay_readable(
+    path: Path, column: str, what: str, damage: str | bytes
+) -> None:
+    table, _, name = column.partition(".")
+    await record_chat(path, "whole")
+    await record_chat(path, "broken")
+    where = {"runs": "run = 'broken'", "texts": "body LIKE '%broken%'", "answers": "request LIKE '%broken%'"}
+    with closing(sqlite3.connect(path)) as database, database:
+        stored = "CAST(? AS TEXT)" if isinstance(damage, bytes) else "?"
+        database.execute(f"UPDATE {table} SET {name} = {stored} WHERE {where.get(table, 'run = 2')}", (damage,))
+    with History(path) as history:
+        with pytest.raises(StoreError, match="of run broken is damaged") as told:
+            read_all(history, "broken")
+        assert what in str(told.value) or "a text of" in str(told.value)
+        read_all(history, "whole")
+        assert [past.record.run for past in history.runs()] == ["broken", "whole"]
+        expected = history.expected("g")
+        assert expected is not None
+    found = check(path)
+    assert (found.faults, found.whole, list(found.damaged)) == ((), ("whole",), ["broken"])
+    export_cassette(path, found.whole, path.with_name("saved.sqlite"))
+    assert check(path.with_name("saved.sqlite")).is_whole
+
+
+async def record_chat(path: Path, run: str) -> None:
+    """A finished run with a record of every kind."""
+    with closing(SqliteJournal(path)) as journal:
+        journal.begin(RunRecord(run, "g", inputs={"question": run}, parts={"flow": "1"}, sources={"graph": run}))
+        await chat(journal, run, run=run, step="flow.0:a")
+        journal.note(run, "flow.0:a", "step", step_end("a"))
+        journal.settle(run, "flow.1:ask", "yes")
+        journal.end(run, "finished", b'{"answer": "x"}')
+
+
+def read_all(history: History, run: str) -> None:
+    history.run(run)
+    history.notes(run)
+    history.settled(run)
+    for call in history.calls(run):
+        history.exchange(call)
+
+
+async def test_a_damaged_run_is_listed_with_its_damage_and_not_gone_on_with(path: Path) -> None:
+    await record_chat(path, "whole")
+    await record_chat(path, "broken")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE runs SET inputs = '{' WHERE run = 'broken'")
+    with History(path) as history:
+        broken, whole = history.runs()
+    assert (whole.damage, whole.record.inputs) == ("", {"question": "whole"})
+    assert "what was given to the inputs of run broken is damaged. Other runs are not affected." in broken.damage
+    assert (broken.status, broken.error, broken.outputs) == ("finished", broken.damage, None)
+    with closing(SqliteJournal(path)) as journal:
+        with pytest.raises(StoreError, match="the inputs of run broken is damaged"):
+            journal.begin(RunRecord("broken", "g"))
+        journal.begin(RunRecord("whole", "g"))
+
+
+@pytest.mark.parametrize("value", ["{", b"\xff"])
+async def test_a_damaged_decision_stops_the_run_that_needs_it(path: Path, value: str | bytes) -> None:
+    await record_chat(path, "r")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE settled SET value = ?", (value,))
+    with closing(SqliteJournal(path)) as journal:
+        journal.begin(RunRecord("r", "g"))
+        with pytest.raises(StoreError, match=r"what was decided at flow\.1:ask of run r is damaged"):
+            journal.settled("r", "flow.1:ask")
+    with closing(ReplayJournal(path, "r")) as replay:
+        assert (await replay_answer(replay)).text == "Because."
+        with pytest.raises(StoreError, match=r"what was decided at flow\.1:ask of run r is damaged"):
+            replay.settled("r", "flow.1:ask")
+
+
+async def replay_answer(replay: ReplayJournal) -> Completion:
+    call = OutwardCall("r", "flow.0:a", 0, "chat", "scripted", {"messages": [{"role": "user", "content": "r"}]})
+
+    async def work() -> Completion:
+        raise AssertionError("a replay makes no call")
+
+    return (await replay.call(call, work, COMPLETION)).value

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.core.errors import StoreError
+from agentrag.core.errors import InDoubtError, StoreError
 from agentrag.core.ports import RunRecord
 from agentrag.journal.export import export_cassette, export_lines
 from agentrag.journal.history import History
@@ -123,4 +123,66 @@ def test_lines_of_an_unknown_run_are_an_error_before_the_first_line(path: Path) 
     journal.begin(RunRecord("r", "g"))
     with pytest.raises(StoreError, match="Unknown run 'x'"):
         next(export_lines(path, ["r", "x"]))
+    journal.close()
+
+
+async def record_unfinished_forks(path: Path) -> None:
+    """A run with a write and one in doubt, a fork of it that failed, and a fork of that which waits for a person."""
+    journal, service = SqliteJournal(path), Service(failing=1)
+    journal.begin(RunRecord("first", "g"))
+    with pytest.raises(ConnectionError):
+        await service.answer(called("doubtful", run="first", step="flow.2:send", effect="write"), journal)
+    for step in ("flow.0:a", "flow.1:b"):
+        await service.answer(called(run="first", step=step, sampled=True), journal)
+    await service.answer(called("sent", run="first", step="flow.3:send", effect="write"), journal)
+    journal.end("first", "finished")
+    for run, parent, status in (("second", "first", "failed"), ("third", "second", "paused")):
+        journal.begin(RunRecord(run, "g", parent=parent))
+        await service.answer(called(run=run, step="flow.0:a", sampled=True), journal)
+        journal.end(run, "failed" if status == "failed" else "paused")
+    journal.close()
+    await record_run(path, "another", ["x"])
+
+
+async def test_an_unfinished_fork_is_gone_on_with_in_its_copy(path: Path, target: Path) -> None:
+    await record_unfinished_forks(path)
+    assert export_cassette(path, ["second"], target) == ("first", "second")
+    journal, service = SqliteJournal(target), Service()
+    journal.begin(RunRecord("second", "g"))
+    for step in ("flow.0:a", "flow.1:b"):
+        assert (await service.recorded(called(run="second", step=step, sampled=True), journal)).reused
+    assert (await service.recorded(called("sent", run="second", step="flow.3:send", effect="write"), journal)).reused
+    with pytest.raises(InDoubtError):
+        await service.answer(called("doubtful", run="second", step="flow.2:send", effect="write"), journal)
+    assert service.asked == []
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("runs", "taken"),
+    [
+        (["third"], ("first", "second", "third")),
+        (["third", "another", "second"], ("first", "second", "third", "another")),
+        (["another", "first"], ("another", "first")),
+    ],
+    ids=["parents of parents", "each once", "no fork"],
+)
+async def test_what_an_unfinished_fork_needs_is_taken_along(
+    path: Path, target: Path, runs: list[str], taken: tuple[str, ...]
+) -> None:
+    await record_unfinished_forks(path)
+    assert export_cassette(path, runs, target) == taken
+    with History(target) as history:
+        assert tuple(past.record.run for past in reversed(history.runs())) == taken
+
+
+async def test_a_run_that_is_worked_on_can_be_exported_and_its_copy_be_begun(path: Path, target: Path) -> None:
+    journal, service = SqliteJournal(path), Service()
+    journal.begin(RunRecord("r", "g"))
+    await service.answer(called(), journal)
+    export_cassette(path, ["r"], target)
+    copy = SqliteJournal(target)
+    copy.begin(RunRecord("r", "g"))
+    assert (await service.recorded(called(), copy)).reused
+    copy.close()
     journal.close()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.core.calls import Effect
+from agentrag.core.calls import Effect, OutwardCall
 from agentrag.core.errors import InDoubtError, StoreError
 from agentrag.core.ports import RunRecord
 from agentrag.journal.retention import delete_runs
 from agentrag.journal.sqlite import SqliteJournal
-from tests.journal.conftest import Service, called
+from tests.journal.conftest import TEXT, Service, called
 
 
 async def parent_of(journal: SqliteJournal, service: Service, *steps: str, effect: Effect = "none") -> None:
@@ -179,4 +179,37 @@ def test_an_id_that_another_run_has_is_refused(path: Path, other: RunRecord, sai
     with pytest.raises(StoreError, match=said):
         journal.begin(other)
     journal.begin(RunRecord("one", "g", parts={"flow": "1"}))
+    journal.close()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["begun once", "resumed"])
+async def test_a_fork_does_a_write_in_doubt_again_under_the_name_that_its_parent_sent(path: Path, again: bool) -> None:
+    """So a server that was sent it before can refuse it."""
+    journal, sent = SqliteJournal(path), list[str]()
+    begun = called(run="parent", step="flow.0:send", effect="write")
+    write = called(run="fork", step="flow.0:send", effect="write")
+
+    async def send(call: OutwardCall) -> None:
+        async def work() -> str:
+            sent.append(journal.name_of(call))
+            if len(sent) == 1:
+                raise ConnectionError("no line")
+            return "sent"
+
+        await journal.call(call, work, TEXT)
+
+    journal.begin(RunRecord("parent", "g"))
+    with pytest.raises(ConnectionError):
+        await send(begun)
+    journal.begin(RunRecord("fork", "g", parent="parent"))
+    if again:
+        with pytest.raises(InDoubtError):
+            await send(write)
+        journal.begin(RunRecord("fork", "g"))
+    journal.settle("fork", begun.idempotency_key, {"redo": True})
+    await send(write)
+    await send(called("other", run="fork", step="flow.1:send", effect="write"))
+    assert sent[:2] == [begun.idempotency_key] * 2
+    assert sent[2] not in sent[:2]
+    assert write.idempotency_key != begun.idempotency_key
     journal.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from time import time
 
 import pytest
 
@@ -152,3 +154,29 @@ def test_a_journal_that_is_not_there_is_not_made(path: Path) -> None:
     with pytest.raises(StoreError, match="is not there"):
         delete_runs(path, keep=1)
     assert not path.exists()
+
+
+async def test_a_run_that_is_worked_on_stays_with_the_run_that_it_was_forked_from(path: Path, tmp_path: Path) -> None:
+    await fill(path, {"killed": "running", "parent": "finished", "old": "paused"})
+    with closing(SqliteJournal(path)) as journal:
+        journal.begin(RunRecord("fork", "g", parent="parent"))
+        copy = tmp_path / "copy.sqlite"
+        with closing(sqlite3.connect(path)) as database, closing(sqlite3.connect(copy)) as target:
+            database.backup(target)
+        for file, original in ((copy, path), (path, None)):
+            deleted = delete_runs(file, timedelta(days=-1), include_unfinished=True, copy_of=original)
+            assert (deleted.runs, left(file)) == (2, ["parent", "fork"])
+        assert (await Service().recorded(called(f"parent 0 {WORDS}", run="fork"), journal)).reused
+    assert delete_runs(path, timedelta(days=-1), include_unfinished=True).runs == 2
+
+
+@pytest.mark.parametrize(("jump", "kept"), [(-400 * DAY, []), (400 * DAY, ["1"])], ids=["back", "forward"])
+async def test_age_is_reckoned_from_the_time_that_the_clock_told(path: Path, jump: float, kept: list[str]) -> None:
+    """What was recorded under a clock that was ahead stays, until the time that it told has come; other rules delete it."""
+    with closing(SqliteJournal(path, clock=lambda: time() + jump)) as journal:
+        journal.begin(RunRecord("1", "g"))
+        journal.end("1", "finished")
+    delete_runs(path, timedelta(days=30))
+    assert left(path) == kept
+    delete_runs(path, keep=0)
+    assert left(path) == []
