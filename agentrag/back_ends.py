@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 
 from agentrag.core.budget import Purse
+from agentrag.core.chain import chained
 from agentrag.core.deps import Deps, Origin
-from agentrag.core.errors import UnknownNameError
+from agentrag.core.errors import SettingsError, UnknownNameError
+from agentrag.core.located import Nowhere, load_yaml
 from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
 from agentrag.core.settings import Settings, load_settings
+from agentrag.graph.loader import read_graph_text
 from agentrag.graph.spec import GraphSpec
 
 CollectionNames = Mapping[str, str | Sequence[str]]
+ModelNames = Mapping[str, str | Sequence[str]]
+"""By model slot the name of a binding, or a chain: a list of names, or one text such as "remote,local"."""
 EVERY_SLOT = "*"
 """Stands for every model slot."""
 
@@ -29,7 +35,7 @@ async def open_deps(
     graph: Described,
     settings: Settings | None = None,
     *,
-    models: Mapping[str, str] | None = None,
+    models: ModelNames | None = None,
     collections: CollectionNames | None = None,
     journal: Journal | None = None,
     tenant: str | None = None,
@@ -39,7 +45,7 @@ async def open_deps(
     Args:
         graph: Whose slots are to be filled.
         settings: Read from agentrag.yaml and the environment where None.
-        models: Binding names by slot, over those of the graph; the slot "*" stands for all of them.
+        models: Bindings and chains of them by slot, over those of the graph; the slot "*" stands for all of them.
         collections: Collection names by collection slot; several names are searched together. A slot that is not
             named takes the collection of its own name.
         journal: Where calls are recorded; `journal.sqlite` in the settings' home where None.
@@ -55,22 +61,50 @@ async def open_deps(
     _refuse_unknown("model slot", (models or {}).keys() - {EVERY_SLOT}, graph.spec.slots)
     _refuse_unknown("collection slot", collections or {}, graph.spec.collection_slots)
     async with AsyncExitStack() as stack:
-        chat = await _open_models(stack, settings, graph.spec, models or {})
+        given = {slot: chained(names) for slot, names in (models or {}).items()}
+        chat = await _open_models(stack, settings, slot_bindings(graph, settings, given))
         searchers, embedder = _open_collections(stack, settings, graph.spec, collections or {})
         if journal is None:
             journal = _open_journal(settings)
             stack.callback(journal.close)
-        origin = Origin(options={"models": dict(models or {}), "collections": dict(collections or {})})
+        origin = Origin(options={"models": given, "collections": dict(collections or {})})
         deps = Deps(chat, searchers, graph.spec.prompts, journal, embedder, tenant=settings.tenant, origin=origin)
         yield deps.but(purse=_open_purse(stack, settings))
 
 
-async def _open_models(
-    stack: AsyncExitStack, settings: Settings, spec: GraphSpec, given: Mapping[str, str]
-) -> dict[str, ChatModel]:
+def slot_bindings(graph: Described, settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
+    """The binding of each of a graph's model slots, or its chain as "remote,local": as given, else as the graph says.
+
+    Raises:
+        SettingsError: A name is not that of a binding; where the graph says it, the text says where.
+    """
+    slots = graph.spec.slots
+    wrong = [
+        (path, error)
+        for slot, names in slots.items()
+        if slot not in given and EVERY_SLOT not in given
+        for path, error in _unknown_bindings(slot, names.split(","), settings)
+    ]
+    if wrong:
+        file: Path | None = getattr(graph, "file", None)
+        located = load_yaml(read_graph_text(file), str(file)) if file else Nowhere(f"graph '{graph.spec.name}'", None, None)
+        raise SettingsError("\n".join(str(located.problem(path, str(error))) for path, error in wrong))
+    return {slot: given.get(slot, given.get(EVERY_SLOT, names)) for slot, names in slots.items()}
+
+
+def _unknown_bindings(
+    slot: str, names: Sequence[str], settings: Settings
+) -> Iterator[tuple[tuple[str | int, ...], SettingsError]]:
+    for index, name in enumerate(names):
+        try:
+            settings.binding(name)
+        except SettingsError as error:
+            yield ("models", slot, *([index] if len(names) > 1 else [])), error
+
+
+async def _open_models(stack: AsyncExitStack, settings: Settings, bindings: Mapping[str, str]) -> dict[str, ChatModel]:
     from agentrag.models.bind import Models  # lazy: brings the HTTP client
 
-    bindings = {slot: given.get(slot, given.get(EVERY_SLOT, binding)) for slot, binding in spec.slots.items()}
     pool = await stack.enter_async_context(Models(settings))
     return {slot: pool.get(binding) for slot, binding in bindings.items()}
 

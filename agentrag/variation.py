@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentrag.app import Graph
-from agentrag.back_ends import EVERY_SLOT
+from agentrag.back_ends import EVERY_SLOT, ModelNames
 from agentrag.core.calls import new_run_id
+from agentrag.core.chain import chained
 from agentrag.core.errors import RunError
 from agentrag.core.ports import RunRecord
 from agentrag.core.resources import find_graph
@@ -23,14 +24,14 @@ class Changes:
         settings: Of nodes, by "NODE.SETTING", e.g. `{"search.k": 8}`.
         graph: A graph, its path or its name; the parent's, as it is now, where None.
         inputs: By name; the others are the parent's.
-        models: Binding names by model slot, "*" for all; the others are the parent's.
+        models: Bindings and chains of them by model slot, "*" for all; the others are the parent's.
         at: A step of the parent, by its path or the name of a node: calls made there and later are made again.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     graph: Graph | str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    models: Mapping[str, str] = field(default_factory=dict)
+    models: ModelNames = field(default_factory=dict)
     at: str | None = None
 
     def graph_for(self, parent: RunRecord) -> Graph:
@@ -58,7 +59,7 @@ def varied(parent: RunRecord, changes: Changes, cut: str | None) -> tuple[Graph,
     spec = graph.spec
     models = {} if EVERY_SLOT in changes.models else _known(parent.options.get("models", {}), {*spec.slots, EVERY_SLOT})
     options = {
-        "models": models | dict(changes.models),
+        "models": models | {slot: chained(names) for slot, names in changes.models.items()},
         "collections": _known(parent.options.get("collections", {}), spec.collection_slots),
     }
     inputs = _known(parent.inputs, spec.inputs.keys()) | dict(changes.inputs)

@@ -11,6 +11,7 @@ import typer
 from agentrag.cli.console import clean, err, errors, fail, note, out, say
 
 if TYPE_CHECKING:
+    from agentrag.core.settings import Settings
     from agentrag.models.entries import ModelEntry, ModelFile
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, fetch and inspect local models.")
@@ -30,7 +31,7 @@ def list_models() -> None:
 
         settings = load_settings()
         pulled = pulled_names(settings.cache)
-        used = _used(settings.binding("default"), settings.embedder)
+        used = _used(settings)
         table = Table("name", "licence", "size", "here", "used as", box=box.SIMPLE_HEAD, pad_edge=False)
         for entry in CATALOGUE.values():
             here = "yes" if entry.name in pulled else "no"
@@ -141,9 +142,11 @@ def _where(entry: ModelEntry, cache: Path) -> Iterator[str]:
     yield from (f"          {path}" for path in files.values())
 
 
-def _used(default: object, embedder: str) -> dict[str, str]:
-    model = getattr(default, "model", "") if getattr(default, "provider", "") == "llamacpp" else ""
-    return {model: "default", embedder: "embedder"}
+def _used(settings: Settings) -> dict[str, str]:
+    from agentrag.core.settings import LlamaCpp  # lazy: --help needs none of it
+
+    local = [binding.model for binding in settings.chain("default").values() if isinstance(binding, LlamaCpp)]
+    return {**dict.fromkeys(local, "default"), settings.embedder: "embedder"}
 
 
 def _size(size: int) -> str:

@@ -20,7 +20,12 @@ CollectionOption = Annotated[
 ]
 EveryModelOption = Annotated[
     str | None,
-    typer.Option("-m", metavar="BINDING", help="Model for every slot: `default`, `local`, or a name from agentrag.yaml."),
+    typer.Option(
+        "-m",
+        metavar="BINDING",
+        help="Model for every slot: `default`, `local`, or a name from agentrag.yaml; or a chain of them, "
+        "`remote,local`, each for where the one before it fails.",
+    ),
 ]
 ModelsOption = Annotated[
     list[str] | None,

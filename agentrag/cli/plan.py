@@ -53,20 +53,20 @@ def plan(
 
 def _planned(graph: str, given: Mapping[str, str]) -> Plan:
     # lazy: --help needs none of it
-    from agentrag.back_ends import EVERY_SLOT
+    from agentrag.app import Graph
+    from agentrag.back_ends import EVERY_SLOT, slot_bindings
     from agentrag.core.errors import UnknownNameError
     from agentrag.core.settings import load_settings
     from agentrag.graph import plan as planning
-    from agentrag.graph.loader import load_graph
     from agentrag.graph.planning.prices import prices_of
 
-    spec = load_graph(graph)
+    agent = Graph.load(graph)
+    spec = agent.spec
     known = spec.slots
     for slot in given.keys() - known.keys() - {EVERY_SLOT}:
         raise UnknownNameError("model slot", slot, known)
     settings = load_settings()
-    slots = {slot: given.get(slot, given.get(EVERY_SLOT, binding)) for slot, binding in known.items()}
-    return planning.plan(spec, prices_of(settings, slots), _past(settings, spec))
+    return planning.plan(spec, prices_of(settings, slot_bindings(agent, settings, given)), _past(settings, spec))
 
 
 def _past(settings: Settings, spec: GraphSpec) -> Expected | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,8 +23,10 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from agentrag.core.chain import Chain
 from agentrag.core.errors import SettingsError, SpecError, unknown
 from agentrag.core.located import SAID, Nowhere, load_yaml, validation_problems
+from agentrag.core.observing import Log, Pattern, Telemetry
 from agentrag.core.tenant import EVERY, ListedTenant, Tenant, TenantBudget, TenantName, checked_tenant
 
 FILE = "agentrag.yaml"
@@ -73,6 +74,8 @@ class LiteLLM(_Section):
     total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
 
 
+OneBinding: TypeAlias = LlamaCpp | OpenAICompatible | LiteLLM
+"""What is no chain."""
 PROVIDERS = ("llamacpp", "openai-compatible", "litellm")
 
 
@@ -82,24 +85,6 @@ def _known_provider(value: Any) -> Any:
         what = unknown("provider", str(given), PROVIDERS) if given else missing
         raise PydanticCustomError(SAID, "{text}", {"text": what})
     return value
-
-
-def _chain(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"'{name}' stands in it twice")
-        if "," in name or not name.strip():
-            raise ValueError(f"'{name}' is not the name of a binding")
-    return names
-
-
-Chain = Annotated[tuple[str, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True}), AfterValidator(_chain)]
-"""Names of bindings, each of which takes over where the one before it fails."""
-
-
-def chained(names: str | Sequence[str]) -> str:
-    """One name, or those of a chain, as one text: "remote,local"."""
-    return names if isinstance(names, str) else ",".join(names)
 
 
 def _tag(value: Any) -> str | None:
@@ -146,7 +131,13 @@ class Chunking(_Section):
     tokens: int = Field(160, ge=16, le=256, description="most tokens of one passage, in the embedder's tokens")
 
 
-_SECTIONS: Mapping[str, type[_Section]] = {"chunk": Chunking, "runtime": Runtime, "breaker": Circuit}
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "chunk": Chunking,
+    "runtime": Runtime,
+    "breaker": Circuit,
+    "log": Log,
+    "telemetry": Telemetry,
+}
 _ALWAYS = frozenset({"default", "local"})
 
 
@@ -167,10 +158,13 @@ class Settings(BaseSettings):
     chunk: Chunking = Field(default_factory=Chunking)
     runtime: Runtime = Field(default_factory=Runtime)
     breaker: Circuit = Field(default_factory=Circuit)
-    tenant: TenantName = Field("", description="whose collections, caches and runs are used; those of no tenant where empty")
-    tenants: dict[ListedTenant, Tenant] = Field(
-        default_factory=dict, description="budgets by tenant; `*` stands for those that are not named"
+    redact: tuple[Pattern, ...] = Field(
+        (), description="what to blank in exports, logs and spans besides credentials: regular expressions of RE2"
     )
+    log: Log = Field(default_factory=Log)
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+    tenant: TenantName = Field("", description="whose collections, caches and runs are used; those of no tenant where empty")
+    tenants: dict[ListedTenant, Tenant] = Field(default_factory=dict, description="budgets by tenant; `*`: of all not named")
 
     @field_validator("models")
     @classmethod
@@ -200,11 +194,7 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     def of_tenant(self, tenant: str) -> Settings:
-        """The same settings for another tenant, "" for none.
-
-        Raises:
-            TenantError: It cannot be the name of one.
-        """
+        """The same settings for another tenant, "" for none; a TenantError where it cannot be the name of one."""
         return self.model_copy(update={"tenant": checked_tenant(tenant)})
 
     def own(self, folder: Path) -> Path:
@@ -228,13 +218,13 @@ class Settings(BaseSettings):
             raise SettingsError(unknown("binding", name, table) + f" Bindings are named under `models:` in {FILE}.")
         return table[name]
 
-    def chain(self, names: str) -> dict[str, LlamaCpp | OpenAICompatible | LiteLLM]:
+    def chain(self, names: str) -> dict[str, OneBinding]:
         """The bindings that "remote,local" or one name stands for, by name and in order, those of chains in their place.
 
         Raises:
             SettingsError: No binding has one of the names.
         """
-        found: dict[str, LlamaCpp | OpenAICompatible | LiteLLM] = {}
+        found: dict[str, OneBinding] = {}
         for name in (part.strip() for part in names.split(",")):
             binding = self.binding(name)
             members = binding if isinstance(binding, tuple) else (name,)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from agentrag.core.errors import SettingsError
 from agentrag.core.ports import ChatModel
-from agentrag.core.settings import FILE, LiteLLM, LlamaCpp, OpenAICompatible, Settings
+from agentrag.core.settings import FILE, LiteLLM, LlamaCpp, OneBinding, OpenAICompatible, Settings
 from agentrag.models.breaker import Breaker
 from agentrag.models.catalogue import CATALOGUE, identity, model_files
 from agentrag.models.fallback import FallbackModel
@@ -52,12 +52,12 @@ class Models:
             self._models[key] = members[0] if len(members) == 1 else FallbackModel(members)
         return self._models[key]
 
-    def _member(self, name: str, binding: LlamaCpp | OpenAICompatible | LiteLLM) -> ChatModel:
+    def _member(self, name: str, binding: OneBinding) -> ChatModel:
         if name not in self._models:
             self._models[name] = self._open(name, binding)
         return self._models[name]
 
-    def _open(self, name: str, binding: LlamaCpp | OpenAICompatible | LiteLLM) -> ChatModel:
+    def _open(self, name: str, binding: OneBinding) -> ChatModel:
         if isinstance(binding, LlamaCpp):
             return self._local(binding)
         if isinstance(binding, OpenAICompatible):

@@ -53,7 +53,7 @@ class FallbackModel:
             try:
                 completion = await model.complete(request, delivery)
             except ModelError as error:
-                _log.warning("%s failed: %s", model.name, error)
+                _log.info("%s: %s failed: %s", self.name, model.name, error)
                 failed.append((model.name, error))
                 spent += cost_of(error)
                 if delivery and delivery.begun:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
+from agentrag.core.settings import LiteLLM, LlamaCpp, OneBinding, Settings
 from agentrag.models.retry import ATTEMPTS
 
 N = TypeVar("N", int, float)
@@ -96,7 +96,7 @@ def _most(values: Iterable[N | None]) -> N | None:
     return max(found) if len(found) == len(known) else None
 
 
-def price_of(binding: LlamaCpp | OpenAICompatible | LiteLLM, name: str = "", context: int | None = None) -> Price:
+def price_of(binding: OneBinding, name: str = "", context: int | None = None) -> Price:
     """What the model of a binding costs: nothing where it runs here, else what the binding or litellm's table says.
 
     Args:
