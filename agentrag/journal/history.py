@@ -114,7 +114,8 @@ class History:
 
     def exchange(self, call: PastCall) -> tuple[Any, Any]:
         """What a call asked and what it was answered, as JSON data."""
-        query = """SELECT CAST(request AS BLOB), body, (SELECT runs.run FROM calls JOIN runs ON runs.id = calls.run WHERE answer = answers.id)
+        query = """SELECT CAST(request AS BLOB), body,
+                          (SELECT runs.run FROM calls JOIN runs ON runs.id = calls.run WHERE answer = answers.id)
                    FROM answers WHERE id = ?"""
         ((request, body, run),) = self._rows(query, (call.answer,))
         asked = parsed(self.path, request, run, f"the request of a call of step {call.step}")
