@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from agentrag.app import Graph
 from agentrag.back_ends import open_deps
+from agentrag.cli.main import app
 from agentrag.cli.models import _used
 from agentrag.core.errors import ModelError, SettingsError, SpecError
 from agentrag.core.settings import DEFAULT_MODEL, OpenAICompatible, Settings, load_settings
@@ -158,6 +161,21 @@ async def test_a_name_in_a_graph_file_that_no_binding_has_is_told_with_its_place
             pass
     async with open_deps(Graph.load(str(file)), named, models={"writer": "near"}):
         """What the file says does not matter where the run says otherwise."""
+
+
+@pytest.mark.parametrize(("model", "calls"), [("far", 4), ("far,near", 8), ("safe", 6), ("far,neer", None)])
+def test_a_plan_reckons_with_all_models_of_a_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, calls: int | None
+) -> None:
+    server = '{provider: openai-compatible, url: "http://host/v1", model: m}'
+    (tmp_path / "agentrag.yaml").write_text(f"models: {{far: {server}, near: {server}, safe: [far, local]}}\n")
+    monkeypatch.setenv("AGENTRAG_CONFIG", str(tmp_path / "agentrag.yaml"))
+    monkeypatch.setenv("AGENTRAG_HOME", str(tmp_path))
+    done = CliRunner().invoke(app, ["plan", str(written(tmp_path, "default")), "-m", model, "--json"])
+    if calls is None:
+        assert (done.exit_code, "Unknown binding 'neer'. Did you mean 'near'?" in done.output) == (1, True)
+    else:
+        assert json.loads(done.stdout)["worst"]["calls"] == calls
 
 
 def python_graph(writer: str | Sequence[str]) -> Graph:

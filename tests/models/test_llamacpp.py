@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,14 @@ import psutil
 import pytest
 
 from agentrag.core.errors import ModelError
+from agentrag.core.exchange import asking
 from agentrag.core.settings import LlamaCpp, Runtime, Settings
 from agentrag.core.types import ChatRequest, Message
 from agentrag.models.bind import Models
+from agentrag.models.breaker import Breaker
 from agentrag.models.catalogue import model_files
+from agentrag.models.cost import cost_of
+from agentrag.models.http import HttpPool
 from agentrag.models.llama_server import has_chat_template
 from agentrag.models.llamacpp import LlamaCppModel
 from agentrag.models.local_server import LocalServer
@@ -115,19 +120,78 @@ async def test_a_server_killed_before_its_first_word_is_started_again_and_asked_
     assert (await call).text
 
 
-async def test_cancelling_a_call_ends_the_generation(models: Models) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_cancelling_calls_ends_their_generation_and_frees_their_slots(models: Models, stream: bool) -> None:
     model, server = served(models)
-    begun = asyncio.Event()
-    call = asyncio.create_task(model.complete(STORY, lambda _: begun.set()))
-    await begun.wait()
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
+    await model.complete(FRANCE)
+    tasks = len(asyncio.all_tasks())
+    begun: set[int] = set()
+    calls = [asyncio.create_task(model.complete(STORY, (lambda _, n=n: begun.add(n)) if stream else None)) for n in range(2)]
+    if stream:
+        async with asyncio.timeout(30):
+            while len(begun) < 2:
+                await asyncio.sleep(0.01)
+    else:
+        await asyncio.sleep(0.5)
+    for call in calls:
+        call.cancel()
+    assert [type(ended) for ended in await asyncio.gather(*calls, return_exceptions=True)] == [asyncio.CancelledError] * 2
+    async with asyncio.timeout(10):  # both slots were taken, for a minute without the cancellation
+        await model.complete(FRANCE)
+    assert len(asyncio.all_tasks()) == tasks
     await asyncio.sleep(0.5)
     process = psutil.Process(server.pid)
     before = process.cpu_times().user
     await asyncio.sleep(0.5)
     assert process.cpu_times().user - before < 0.1
+
+
+async def test_the_budget_is_asked_before_the_call_is_made_again(models: Models) -> None:
+    model, server = served(models)
+    await model.complete(FRANCE)
+    with asking(lambda _: False):
+        call = asyncio.create_task(model.complete(replace(STORY, max_tokens=60)))
+        await asyncio.sleep(0.1)
+        if server.pid:
+            os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(ModelError, match="died before its answer") as caught:
+            await call
+    assert cost_of(caught.value).calls == 1
+
+
+async def test_an_answer_of_the_local_model_has_so_long_in_all(smollm: Settings) -> None:
+    named = {"default": LlamaCpp(model="smollm2-135m-instruct", total_timeout=1.0)}
+    async with Models(smollm.model_copy(update={"models": named})) as models:
+        model, server = served(models)
+        await model.complete(replace(FRANCE, max_tokens=1))
+        with pytest.raises(ModelError, match=r"was not done within 1 s"):
+            await model.complete(STORY, lambda _: None)
+        assert server.pid, "the server lives on"
+        assert (await model.complete(replace(FRANCE, max_tokens=1))).usage.calls == 1
+
+
+async def test_a_local_model_whose_calls_fail_again_and_again_is_left_alone(smollm: Settings) -> None:
+    weights = model_files("smollm2-135m-instruct", smollm.cache)["weights"]
+    slow = LocalServer("slow", weights, Runtime(threads=1, start_timeout=0.01), smollm.cache / "logs")
+    model = LlamaCppModel("slow", slow, HttpPool(), Breaker("Model 'slow'", faults=2))
+    told = []
+    for _ in range(3):
+        with pytest.raises(ModelError) as caught:
+            await model.complete(FRANCE)
+        told.append((str(caught.value).split(" within ")[0], cost_of(caught.value).calls))
+    await model.aclose()
+    assert told[:2] == [("Model 'slow' did not load", 0)] * 2
+    assert told[2][0].startswith("Model 'slow' is left alone for 30 s more after 2 faults in a row")
+
+
+async def test_who_waits_for_a_start_that_fails_fails_with_it(smollm: Settings) -> None:
+    weights = model_files("smollm2-135m-instruct", smollm.cache)["weights"]
+    server = LocalServer("slow", weights, Runtime(threads=1, start_timeout=0.2), smollm.cache / "logs")
+    begun = time.monotonic()
+    ended = await asyncio.gather(*(server.address() for _ in range(20)), return_exceptions=True)
+    server.stop()
+    assert {str(error).partition(" within ")[0] for error in ended} == {"Model 'slow' did not load"}
+    assert time.monotonic() - begun < 2.0, "one start for all, not one after the other"
 
 
 async def test_bindings_of_one_base_share_one_server_that_ends_with_its_last_user(models: Models) -> None:

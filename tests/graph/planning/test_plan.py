@@ -324,6 +324,31 @@ def test_the_highest_price_that_litellm_lists_counts() -> None:
     assert price.completion == pytest.approx(15.0)
 
 
+def test_a_chain_costs_all_attempts_of_its_models_at_the_highest_price() -> None:
+    server = {"provider": "openai-compatible", "url": "http://h", "model": "m"}
+    settings = Settings.model_validate(
+        {
+            "models": {
+                "dear": {**server, "price_in": 3.0, "price_out": 1.0},
+                "cheap": {**server, "price_in": 1.0, "price_out": 2.0},
+                "silent": server,
+                "safe": ["dear", "local"],
+            }
+        }
+    )
+    slots = {"a": "dear,cheap", "b": "cheap,local", "c": "dear,silent", "d": "safe", "e": "local,default"}
+    prices = prices_of(settings, slots)
+    context = settings.runtime.context
+    assert {slot: (price.prompt, price.completion, price.attempts, price.context) for slot, price in prices.items()} == {
+        "a": (3.0, 2.0, 2 * ATTEMPTS, None),
+        "b": (1.0, 2.0, ATTEMPTS + STARTS, None),
+        "c": (None, None, 2 * ATTEMPTS, None),
+        "d": (3.0, 1.0, ATTEMPTS + STARTS, None),
+        "e": (0.0, 0.0, 2 * STARTS, context),
+    }
+    assert (prices["b"].speed, prices["e"].speed, prices["a"].binding) == (REMOTE, LOCAL, "dear,cheap")
+
+
 def test_prices_are_found_by_slot() -> None:
     settings = Settings(models={"big": OpenAICompatible(provider="openai-compatible", url="http://h", model="m", price_in=1)})
     prices = prices_of(settings, {"writer": "big", "gate": "default"})
