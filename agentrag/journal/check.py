@@ -40,8 +40,6 @@ def check(path: Path) -> Checked:
     Raises:
         StoreError: It is not there, or no journal.
     """
-    if not path.is_file():
-        raise StoreError(f"Journal {path} is not there.")
     found = _faults(path)
     try:
         with History(path) as history:

@@ -86,9 +86,9 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: As above, or it is not there.
     """
-    if not path.is_file():
-        raise StoreError(f"Journal {path} is not there.")
     with _usable(path):
+        if not path.is_file():
+            raise StoreError(f"Journal {path} is not there.")
         connection = _connected_to_read(path)
         if _pragma(connection, "user_version"):
             return connection

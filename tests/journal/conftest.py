@@ -62,12 +62,15 @@ class Service:
             text = str(call.request["text"])
             self.asked.append(text)
             number = len(self.asked)
-            await asyncio.sleep(self._seconds)
+            await self._sleep()
             if number <= self._failing:
                 raise ConnectionError("no line")
             return f"{number} {text}"
 
         return await journal.call(call, work, TEXT)
+
+    async def _sleep(self) -> None:
+        await asyncio.sleep(self._seconds)
 
 
 async def chat(journal: Journal, text: str, *, run: str, step: str, answer: str = "Because.", nth: int = 0) -> None:
