@@ -167,6 +167,13 @@ def test_what_was_set_aside_in_one_window_gives_nothing_to_the_next(purse: Tenan
     assert purse.reserve(Spend(1)) == "calls"
 
 
+def test_what_a_call_came_to_beyond_what_was_set_aside_counts_when_it_is_known(purse: TenantPurse, clock: Clock) -> None:
+    assert purse.reserve(Spend(1, tokens=100)) is None
+    clock.now += DAY
+    purse.settle(Spend(1, tokens=100), Spend(1, tokens=130))
+    assert purse.standing().spent == Spend(tokens=30)
+
+
 def test_tenants_and_windows_are_counted_apart(path: Path, clock: Clock) -> None:
     budgets: list[tuple[str, Per]] = [("acme", "day"), ("acme", "hour"), ("zeta", "day"), ("", "day")]
     for tenant, per in budgets:
