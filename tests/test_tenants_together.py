@@ -78,10 +78,10 @@ async def server() -> AsyncIterator[StubChatServer]:
 
     def reply(body: dict[str, Any]) -> str:
         numbers = sorted(set(re.findall(r"K\d{4}", str(body["messages"]))))
-        return f"answer {len(server.bodies)}: {' '.join(numbers)}"
+        return f"answer {len(stub.bodies)}: {' '.join(numbers)}"
 
-    async with StubChatServer(reply) as server:
-        yield server
+    async with StubChatServer(reply) as stub:
+        yield stub
 
 
 @pytest.fixture
