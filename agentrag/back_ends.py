@@ -16,6 +16,7 @@ from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
 from agentrag.core.settings import Settings, load_settings
 from agentrag.graph.loader import read_graph_text
 from agentrag.graph.spec import GraphSpec
+from agentrag.telemetry.watched import watched
 
 CollectionNames = Mapping[str, str | Sequence[str]]
 ModelNames = Mapping[str, str | Sequence[str]]
@@ -69,7 +70,7 @@ async def open_deps(
             stack.callback(journal.close)
         origin = Origin(options={"models": given, "collections": dict(collections or {})})
         deps = Deps(chat, searchers, graph.spec.prompts, journal, embedder, tenant=settings.tenant, origin=origin)
-        yield deps.but(purse=_open_purse(stack, settings))
+        yield watched(deps.but(purse=_open_purse(stack, settings)), settings)
 
 
 def slot_bindings(graph: Described, settings: Settings, given: Mapping[str, str]) -> dict[str, str]:

@@ -102,9 +102,29 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
+@contextmanager
+def logged() -> Iterator[None]:
+    """Log in this block as the settings say; at its end spans that are not exported yet have a short time to be."""
+    from agentrag.core.errors import SettingsError  # lazy: see the module's docstring
+    from agentrag.core.settings import load_settings
+    from agentrag.telemetry.logs import configure_logs
+    from agentrag.telemetry.watched import flushed
+
+    try:
+        settings = load_settings()
+    except SettingsError:
+        settings = None  # a command that needs settings says so itself
+    if settings is not None:
+        configure_logs(settings)
+    try:
+        yield
+    finally:
+        flushed()
+
+
 def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `main()` in an event loop; errors, Ctrl-C and SIGTERM become exit codes."""
-    with errors(), terminable():
+    """Run `main()` in an event loop, logged; errors, Ctrl-C and SIGTERM become exit codes."""
+    with errors(), terminable(), logged():
         return asyncio.run(main())
 
 

@@ -183,10 +183,11 @@ def _blanking(pattern: str) -> Callable[[str], str]:
             if begin >= at and (begin, end) != (-1, -1):  # it took part, and is not inside of one before
                 parts += [match.string[at:begin], _blank_for(match.string, begin, end)]
                 at = end
-        return "".join(parts) + match.string[at : match.start() + len(whole)]
+        return "".join(parts) + str(match.string[at : match.start() + len(whole)])
 
     def blanked(text: str) -> str:
-        return str(compiled.sub(blank, text.encode("utf-8", "replace").decode()))  # RE2 takes no half characters
+        whole = text.encode("utf-8", "replace").decode()  # RE2 takes no half characters
+        return str(compiled.sub(blank, whole))
 
     return blanked
 
