@@ -26,7 +26,7 @@ _USAGE = frozenset(field.name for field in fields(Usage))
 _RUN = """
     SELECT runs.run, graph, ref, tenant, inputs, parts.body, sources.body, options, parent, cut,
            status, started, ended, seconds, outputs, error, {owner}
-    FROM runs JOIN texts AS parts ON parts.id = runs.parts JOIN texts AS sources ON sources.id = runs.sources"""
+    FROM runs LEFT JOIN texts AS parts ON parts.id = runs.parts LEFT JOIN texts AS sources ON sources.id = runs.sources"""
 _CALLS = """
     SELECT step, ordinal, kind, target, effect, at, reused, answers.seconds, answers.id, seq,
            CASE kind WHEN 'chat' THEN json_extract(CAST(body AS TEXT), '$.usage', '$.model') END
@@ -74,7 +74,8 @@ class History:
         query = """SELECT id FROM runs WHERE (?1 IS NULL OR graph = ?1) AND (?2 IS NULL OR status = ?2)
                    AND (?3 IS NULL OR tenant = ?3) ORDER BY id DESC LIMIT ?4"""
         rows = self._rows(query, (graph, status, self.tenant, -1 if limit is None else limit))
-        return [self._whole_or_damaged(number) for (number,) in rows]
+        told = (self._whole_or_damaged(number) for (number,) in rows)
+        return [past for past in told if past]
 
     def run(self, name: str) -> PastRun:
         """One run, by its id or the beginning of it.
@@ -163,14 +164,17 @@ class History:
         query = "SELECT idempotency_key, target FROM intents WHERE run = ? ORDER BY at"
         return dict(self._rows(query, (self._number(run),)))
 
-    def _whole_or_damaged(self, number: int) -> PastRun:
+    def _whole_or_damaged(self, number: int) -> PastRun | None:
         try:
             return self._run(number)
         except StoreError as error:
             return self._damaged(number, str(error))
 
     def _run(self, number: int) -> PastRun:
-        (row,) = self._rows(f"{self._run_query} WHERE runs.id = ?", (number,), number)
+        rows = self._rows(f"{self._run_query} WHERE runs.id = ?", (number,), number)
+        if not rows:
+            raise StoreError(f"Journal {self.path} cannot be read: the run was deleted meanwhile.")
+        (row,) = rows
         run, graph, ref, tenant, inputs, parts, sources, options, parent, cut = row[:10]
         tables = {
             "what was given to the inputs": inputs,
@@ -189,9 +193,12 @@ class History:
         record = RunRecord(run, graph, ref, tenant, given, hashes, texts, how, parent, cut)
         return PastRun(record, status, utc(started), over, seconds, outputs, error, paid, saved, alive)
 
-    def _damaged(self, number: int, damage: str) -> PastRun:
+    def _damaged(self, number: int, damage: str) -> PastRun | None:
         texts = ", ".join(f"CAST({column} AS BLOB)" for column in ("run", "graph", "tenant", "status"))
-        ((*found, started),) = self._rows(f"SELECT {texts}, started FROM runs WHERE id = ?", (number,))
+        rows = self._rows(f"SELECT {texts}, started FROM runs WHERE id = ?", (number,))
+        if not rows:
+            return None  # it was deleted meanwhile
+        ((*found, started),) = rows
         run, graph, tenant, status = (text.decode(errors="replace") for text in found)
         record, begun = RunRecord(run, graph, tenant=tenant), utc(started)
         return PastRun(record, status, begun, None, 0.0, None, damage, Usage(), Usage(), damage=damage)
