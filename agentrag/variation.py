@@ -10,10 +10,11 @@ from agentrag.app import Graph
 from agentrag.back_ends import EVERY_SLOT, ModelNames
 from agentrag.core.calls import new_run_id
 from agentrag.core.chain import chained
-from agentrag.core.errors import RunError
+from agentrag.core.errors import InputError, RunError
 from agentrag.core.ports import RunRecord
 from agentrag.core.resources import find_graph
-from agentrag.graph.recorded.sources import recorded_graph, with_settings
+from agentrag.graph.recorded.edits import EDITS, checked_edits, fitting_edits
+from agentrag.graph.recorded.sources import lacks_graphs, recorded_graph, with_settings
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,14 @@ class Changes:
     """What a fork does in another way than its parent.
 
     Attributes:
-        settings: Of nodes, by "NODE.SETTING", e.g. `{"search.k": 8}`.
+        settings: Of nodes, by "NODE.SETTING", e.g. `{"search.k": 8}`; of a node in another graph that the graph runs, by
+            "GRAPH/NODE.SETTING".
         graph: A graph, its path or its name; the parent's, as it is now, where None.
         inputs: By name; the others are the parent's.
         models: Bindings and chains of them by model slot, "*" for all; the others are the parent's.
         at: A step of the parent, by its path or the name of a node: calls made there and later are made again.
+        edits: Values that channels take before the step `at`. Then calls made there and later are made again only where
+            they differ from the parent's.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -33,6 +37,7 @@ class Changes:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     models: ModelNames = field(default_factory=dict)
     at: str | None = None
+    edits: Mapping[str, Any] = field(default_factory=dict)
 
     def graph_for(self, parent: RunRecord) -> Graph:
         """The graph of the fork.
@@ -42,7 +47,8 @@ class Changes:
         """
         graph = self.graph
         if graph is None:
-            there = parent.ref and find_graph(parent.ref)
+            file = find_graph(parent.ref) if parent.ref else None
+            there = file is not None and not (_runs_others(parent) and lacks_graphs(file, recorded_graph(parent)))
             graph = current_graph(parent) if there else Graph.of(recorded_graph(parent))
         elif isinstance(graph, str):
             graph = Graph.load(graph)
@@ -52,8 +58,15 @@ class Changes:
 def varied(parent: RunRecord, changes: Changes, cut: str | None) -> tuple[Graph, RunRecord]:
     """The graph of a fork and what it begins with. Inputs and slots that its graph does not have are left out.
 
+    Args:
+        parent: The run that is forked.
+        changes: What the fork does in another way.
+        cut: Path of the step that `changes.at` names.
+
     Raises:
-        SpecError: The graph is wrong, or a setting is.
+        InputError: There are edits, and no step at which to make them.
+        SpecError: The graph is wrong, or a setting or an edit is.
+        StoreError: The graph has no such step.
     """
     graph = changes.graph_for(parent)
     spec = graph.spec
@@ -62,6 +75,15 @@ def varied(parent: RunRecord, changes: Changes, cut: str | None) -> tuple[Graph,
         "models": models | {slot: chained(names) for slot, names in changes.models.items()},
         "collections": _known(parent.options.get("collections", {}), spec.collection_slots),
     }
+    options |= {name: parent.options[name] for name in ("budget",) if name in parent.options}
+    edits = fitting_edits(spec, parent.options.get(EDITS, {}))
+    if changes.edits:
+        if cut is None:
+            raise InputError("Say before which step channels take other values: `at`, on the command line --at STEP.")
+        for place, values in checked_edits(spec, cut, changes.edits).items():
+            edits[place] = {**edits.get(place, {}), **values}
+        cut = None  # what follows is made again where it differs
+    options |= {EDITS: edits} if edits else {}
     inputs = _known(parent.inputs, spec.inputs.keys()) | dict(changes.inputs)
     return graph, replace(parent, run=new_run_id(), ref=graph.ref, inputs=inputs, options=options, parent=parent.run, cut=cut)
 
@@ -79,6 +101,11 @@ def current_graph(record: RunRecord) -> Graph:
         how = f"Bring it back, or go on with what was recorded of it: agentrag runs fork {record.run}"
         raise RunError(f"The graph of run {record.run}, {record.ref}, is not there any more. {how}")
     return Graph.load(record.ref)
+
+
+def _runs_others(record: RunRecord) -> bool:
+    """Whether its graph runs other graphs, as far as the record tells."""
+    return any(name.startswith("graphs.") for name in record.sources)
 
 
 def _known(given: Mapping[str, Any], names: Any) -> dict[str, Any]:

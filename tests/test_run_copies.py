@@ -177,13 +177,12 @@ async def test_lines_hold_runs_without_credentials_and_are_for_their_owner(place
 
 
 async def test_pruning_tells_first_and_deletes_then(place: Place) -> None:
-    for question in ("One?", "Two?", "Three?"):
-        last = await place.run("graph", STEPS, question=question)
+    runs = [(await place.run("graph", STEPS, question=question)).run for question in ("One?", "Two?", "Three?")]
     told = place.runs.prune(keep=1, dry=True)
-    assert (told.runs, len(place.runs.list())) == (2, 3)
-    assert place.runs.prune(keep=1).runs == 2
-    assert [past.record.run for past in place.runs.list()] == [last.run]
-    assert place.runs.prune(older_than=timedelta(days=1)).runs == 0
+    assert (told.runs, len(place.runs.list())) == (tuple(runs[:2]), 3)
+    assert place.runs.prune(keep=1).runs == tuple(runs[:2])
+    assert [past.record.run for past in place.runs.list()] == runs[2:]
+    assert place.runs.prune(older_than=timedelta(days=1)).runs == ()
 
 
 def test_a_journal_that_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -42,8 +42,10 @@ async def test_runs_are_listed_newest_first_and_found_by_a_beginning_of_their_id
     assert [past.record.run for past in runs.list(graph="steps", status="finished", limit=1)] == [first.run]
     assert runs.list(status="failed") == []
     assert runs.find("last") == runs.find(second.run) == runs.find(second.run[:-2])
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(RunError, match=f"'{first.run[:4]}' is the beginning of several runs; .*{first.run}"):
         runs.find(first.run[:4])
+    with pytest.raises(UnknownNameError, match="Unknown run 'nobody'"):
+        runs.find("nobody")
 
 
 async def test_a_failed_run_goes_on_where_it_was_and_pays_for_the_rest_only(place: Place) -> None:
@@ -132,7 +134,7 @@ async def test_a_paused_run_asks_and_goes_on_with_an_answer_that_is_one_of_the_c
     assert question.text.startswith("Send this? draft ")
     with pytest.raises(InputError, match=r"Unknown answer 'approv'\. Did you mean 'approve'\?"):
         await runs.resume("last", answers="approv")
-    with pytest.raises(PausedError):
+    with pytest.raises(InputError, match=r"Unknown open question 'flow\.7\.ask_human'\. Did you mean 'flow\.1\.ask_human'\?"):
         await runs.resume("last", answers={"flow.7.ask_human": "approve"})
     assert place.asked() == []
     result = await runs.resume("last", answers="approve")
@@ -148,7 +150,7 @@ async def test_a_question_is_answered_once(place: Place, word: str) -> None:
         await place.runs.resume("last", answers={"flow.1.ask_human": "refuse"})
     except NodeError:
         assert word
-    with pytest.raises(InputError, match=r"Step flow\.1\.ask_human of run \S+ was answered before: 'refuse'"):
+    with pytest.raises(InputError, match=r"Step flow\.1\.ask_human of run \S+ was answered before at \S+ \S+ UTC: 'refuse'\."):
         await place.runs.resume("last", answers={"flow.1.ask_human": "approve"})
     with pytest.raises(InputError, match="waits for no answer: it is f"):
         await place.runs.resume("last", answers="approve")

@@ -12,8 +12,9 @@ import typer
 from agentrag.cli.console import errors, fail, say
 
 if TYPE_CHECKING:
-    from agentrag.journal.retention import Deleted
+    from agentrag.recorded import Pruned
 
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, a beginning of it, or `last`.")]
 JournalOption = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="The journal; where none is given, journal.sqlite in the settings' home."),
@@ -73,6 +74,8 @@ def prune(
         if dry_run or not yes:
             found = recorded.prune(age, keep, size, unfinished=unfinished, dry=True)
             say(f"{_told(found)} would be deleted.")
+            for run in found.runs:
+                say(f"  {run}")
             if dry_run or not found.runs:
                 return
             typer.confirm("Delete them?", abort=True)
@@ -80,8 +83,8 @@ def prune(
     say(f"{_told(deleted)} were deleted.")
 
 
-def _told(deleted: Deleted) -> str:
-    runs = f"{deleted.runs:,} run" + ("" if deleted.runs == 1 else "s")
+def _told(deleted: Pruned) -> str:
+    runs = f"{len(deleted.runs):,} run" + ("" if len(deleted.runs) == 1 else "s")
     return f"{runs} and {deleted.bytes / 1e3:,.0f} kB"
 
 

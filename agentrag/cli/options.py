@@ -36,6 +36,10 @@ InputOption = Annotated[
     typer.Option("--input", "-i", metavar="NAME=VALUE", help="An input of the graph, e.g. style=short. Repeat it for more."),
 ]
 GraphOption = Annotated[str, typer.Option("--graph", "-g", metavar="GRAPH", help="Name of a shipped graph, or path of a file.")]
+ThreadOption = Annotated[
+    str | None,
+    typer.Option("--thread", metavar="NAME", help="The conversation that runs belong to; its earlier turns are its history."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from agentrag.core.errors import Question, StoreError
 from agentrag.core.redact import redacted
 
 if TYPE_CHECKING:
@@ -17,21 +19,45 @@ _RECORD = ("run", "graph", "ref", "tenant", "parent", "cut", "inputs", "options"
 _STEP = ("path", "kind", "name", "number", "node", "outcome", "reason", "seconds", "told", "retried")
 
 
-def run_as_json(past: PastRun) -> dict[str, Any]:
-    """How a run was begun, how it ended and what it cost, without its steps and outputs."""
+def run_as_json(past: PastRun, questions: Mapping[str, Question]) -> dict[str, Any]:
+    """How a run was begun, what it waits for, how it ended and what it cost, without its steps and outputs."""
     begun = {name: getattr(past.record, name) for name in _RECORD}
     ended = None if past.ended is None else past.ended.isoformat()
-    stands = {"status": past.status, "started": past.started.isoformat(), "ended": ended, "seconds": past.seconds}
+    stands: dict[str, Any] = {"status": past.status, "started": past.started.isoformat(), "ended": ended, "seconds": past.seconds}
     cost = {"usage": asdict(past.usage), "saved": asdict(past.saved)}
+    stands |= {"alive": past.alive, "damage": past.damage, "questions": questions_as_json(questions)}
     return {**redacted(begun), **stands, "error": redacted(past.error), **cost}
+
+
+def questions_as_json(questions: Mapping[str, Question]) -> dict[str, Any]:
+    """What is asked, and what an answer must be, by the step that asks."""
+    return {
+        step: {"question": redacted(asked.text), "choices": list(asked.choices), "schema": asked.schema, "bytes": asked.bytes}
+        for step, asked in questions.items()
+    }
 
 
 def shown_as_json(shown: Shown) -> dict[str, Any]:
     """All of a run but the texts of its calls."""
-    outputs = None if shown.run.outputs is None else json.loads(shown.run.outputs)
+    outputs = outputs_of(shown.run)
     nodes = {name: {"usage": asdict(usage), "saved": asdict(shown.saved[name])} for name, usage in shown.usage.items()}
     more = {"outputs": redacted(outputs), "in_doubt": dict(shown.in_doubt), "nodes": nodes}
-    return {**run_as_json(shown.run), **more, "steps": [_step(step) for step in shown.steps]}
+    return {**run_as_json(shown.run, shown.questions), **more, "steps": [_step(step) for step in shown.steps]}
+
+
+def outputs_of(past: PastRun) -> dict[str, Any] | None:
+    """The outputs of a run as JSON data; None where it has none.
+
+    Raises:
+        StoreError: They are damaged.
+    """
+    if past.outputs is None:
+        return None
+    try:
+        outputs: dict[str, Any] = json.loads(past.outputs)
+        return dict(outputs)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"The recorded outputs of run {past.record.run} are damaged: {error}") from error
 
 
 def _step(step: TreeStep) -> dict[str, Any]:

@@ -8,7 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_jsonable_python
+
 from agentrag.cli.results import priced
+from agentrag.cli.run_json import outputs_of
+from agentrag.core.errors import Question
 from agentrag.core.redact import redacted
 
 if TYPE_CHECKING:
@@ -21,8 +25,8 @@ _ASKED = 20
 _NUMBERS = ("made", "reused", "in", "cached", "out", "USD", "seconds")
 
 
-def run_lines(runs: Sequence[PastRun]) -> Iterator[str]:
-    """A table of runs, one a line; money has a column where any was paid."""
+def run_lines(runs: Sequence[PastRun], questions: Mapping[str, Mapping[str, Question]]) -> Iterator[str]:
+    """A table of runs, one a line; money has a column where any was paid. Below a run stand its open questions."""
     money = any(past.usage.usd for past in runs)
     usd = f" {'USD':>8}" if money else ""
     yield f"{'run':24} {'graph':14} {'status':9} {'calls':>5} {'tokens':>8}{usd} {'seconds':>7}  input"
@@ -31,6 +35,22 @@ def run_lines(runs: Sequence[PastRun]) -> Iterator[str]:
         usd = f" {usage.usd:8.4f}" if money else ""
         cost = f"{usage.calls:5,} {usage.prompt_tokens + usage.completion_tokens:8,}{usd} {past.seconds:7.1f}"
         yield _cut(f"{record.run:24} {_cut(record.graph, 14):14} {past.status:9} {cost}  {_first_text(record.inputs)}")
+        if past.damage:
+            yield _cut(f"  damaged: {_flat(past.damage)}")
+        yield from (_cut(f"  {line}") for line in question_lines(questions.get(record.run, {})))
+
+
+def question_lines(questions: Mapping[str, Question]) -> Iterator[str]:
+    """A line for each open question: the step that asks, the text, and what an answer must be."""
+    for step, asked in questions.items():
+        wanted = ", ".join(asked.choices) if asked.schema is None else json.dumps(dict(asked.schema), ensure_ascii=False)
+        yield f"{step}: {_flat(asked.text)}" + (f" ({wanted})" if wanted else "")
+
+
+def value_line(label: str, name: str, value: object) -> str:
+    """A channel and its value on one line."""
+    data = to_jsonable_python(value, serialize_unknown=True)
+    return _cut(f"{label}{name}: {_flat(data)}")
 
 
 def shown_lines(shown: Shown) -> Iterator[str]:
@@ -50,6 +70,11 @@ def _head(past: PastRun) -> Iterator[str]:
     yield f"graph     {record.graph}" + (f" ({record.ref})" if record.ref not in ("", record.graph) else "")
     if record.parent:
         yield f"parent    {record.parent}" + (f", but for what came from step {record.cut} on" if record.cut else "")
+    if thread := record.options.get("thread"):
+        yield f"thread    {_flat(thread)}"
+    for place, values in record.options.get("edits", {}).items():
+        for name, value in values.items():
+            yield f"edited    before {place}, {name}: {_flat(value)}"
     yield f"started   {past.started:%Y-%m-%d %H:%M:%S} UTC"
     for name, value in record.inputs.items():
         yield f"input     {name}: {_flat(value)}"
@@ -66,8 +91,22 @@ def _end(shown: Shown) -> Iterator[str]:
     for key, target in shown.in_doubt.items():
         yield f"in doubt  write to {target}: resume with --settle {key}=redo or ={{its result as JSON}}"
     yield f"{past.status:9} after {past.seconds:.1f} s" + (f": {_flat(past.error)}" if past.error else "")
-    for name, value in json.loads(past.outputs or "{}").items():
+    for line in question_lines(shown.questions):
+        yield f"asks      {line}"
+    if past.status != "finished" and not past.alive:
+        yield from _onward(shown)
+    for name, value in (outputs_of(past) or {}).items():
         yield f"output    {name}: {_flat(value)}"
+
+
+def _onward(shown: Shown) -> Iterator[str]:
+    """How to go on with a run that did not finish."""
+    run = shown.run.record.run
+    if not shown.questions:
+        yield f"go on     agentrag runs resume {run}"
+    for step in shown.questions:
+        named = f" {step}" if len(shown.questions) > 1 else ""
+        yield f"answer    agentrag runs answer {run}{named} VALUE"
 
 
 @dataclass(frozen=True)

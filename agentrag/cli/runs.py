@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentrag.cli import keeping
+from agentrag.cli import keeping, pauses
 from agentrag.cli.console import errors, fail, note, pairs, run_async, say, say_json
-from agentrag.cli.keeping import JournalOption
-from agentrag.cli.options import EveryModelOption, InputOption, JsonOption, ModelsOption, bindings
+from agentrag.cli.history import history
+from agentrag.cli.keeping import JournalOption, RunArgument
+from agentrag.cli.options import EveryModelOption, InputOption, JsonOption, ModelsOption, ThreadOption, bindings
+from agentrag.cli.pauses import print_result
 
 if TYPE_CHECKING:
-    from agentrag.app import Result
+    from agentrag.graph.spec import GraphSpec
     from agentrag.runs import Runs
 
 app = typer.Typer(
@@ -22,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Look at recorded runs, go on with them, replay, fork, export, delete them.",
 )
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, a beginning of it, or `last`.")]
 
 
 class Status(StrEnum):
@@ -39,23 +40,30 @@ class Status(StrEnum):
 def list_runs(
     graph: Annotated[str | None, typer.Option("--graph", "-g", metavar="NAME", help="Only runs of this graph.")] = None,
     status: Annotated[Status | None, typer.Option("--status", help="Only runs that stand so.")] = None,
+    thread: ThreadOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
     as_json: JsonOption = False,
     journal: JournalOption = None,
 ) -> None:
-    """List runs, newest first. A run that was killed still counts as running."""
+    """List runs, newest first, with the questions of those that wait for a person.
+
+    A run that was killed still counts as running.
+    """
     with errors():
         # lazy: --help needs none of it
         from agentrag.cli.run_json import run_as_json
         from agentrag.cli.run_tree import run_lines
 
-        found = _runs(journal).list(graph, None if status is None else status.value, limit)
+        runs = _runs(journal)
+        found = runs.list(graph, None if status is None else status.value, limit, thread)
+        waiting = [past.record.run for past in found if past.status == "paused" and not past.damage]
+        questions = {run: runs.questions(run) for run in waiting}
         if as_json:
-            say_json([run_as_json(past) for past in found])
+            say_json([run_as_json(past, questions.get(past.record.run, {})) for past in found])
         elif not found:
             note("No such run is recorded.")
         else:
-            for line in run_lines(found):
+            for line in run_lines(found, questions):
                 say(line)
 
 
@@ -77,47 +85,6 @@ def show(run: RunArgument, as_json: JsonOption = False, journal: JournalOption =
             return
         for line in shown_lines(shown):
             say(line)
-
-
-@app.command("resume")
-def resume(
-    run: RunArgument,
-    answer: Annotated[
-        list[str] | None,
-        typer.Option("--answer", metavar="[STEP=]TEXT", help="Answer to the open question, or to that of a step. Repeat it."),
-    ] = None,
-    settle: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--settle",
-            metavar="KEY=redo|JSON",
-            help="What became of a write in doubt, by its idempotency key: do it again, or its result. Repeat it.",
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-    journal: JournalOption = None,
-) -> None:
-    """Go on with a run, paying for no call twice.
-
-    A run that waits for a person lists its questions, unless it is given answers. The
-    graph, its prompts and its nodes must be those that the run began with.
-    """
-    answers, settled = _answers(answer or []), _settled(settle or [])
-
-    async def main() -> None:
-        from agentrag.cli.results import watched  # lazy: --help needs none of it
-
-        runs = _runs(journal)
-        past = runs.find(run)
-        name = past.record.run
-        result = await watched(
-            lambda see: runs.resume(name, answers=answers, settle=settled, on_event=see), quiet=as_json, journal=journal
-        )
-        if past.status == "finished":
-            note(f"run {name} had finished already; these are its outputs")
-        _print(result, as_json, saved=past.status != "finished")
-
-    run_async(main)
 
 
 @app.command("replay")
@@ -153,7 +120,8 @@ def replay(run: RunArgument, as_json: JsonOption = False, journal: JournalOption
 def fork(
     run: RunArgument,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NODE.SETTING=VALUE", help="Another setting of a node. Repeat it.")
+        list[str] | None,
+        typer.Option("--set", metavar="[GRAPH/]NODE.SETTING=VALUE", help="Another setting of a node. Repeat it."),
     ] = None,
     graph: Annotated[
         str | None, typer.Option("--graph", "-g", metavar="GRAPH", help="Another graph: its path or name.")
@@ -162,6 +130,14 @@ def fork(
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="STEP", help="Make all calls again from this step on: its path, or the name of a node."),
+    ] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--edit",
+            metavar="CHANNEL=VALUE",
+            help="A channel that takes another value before the step of --at; then only what differs is made again. Repeat it.",
+        ),
     ] = None,
     every: EveryModelOption = None,
     models: ModelsOption = None,
@@ -174,6 +150,9 @@ def fork(
     it takes the run's graph as it is now.
     """
     given, slots, values = pairs(inputs or [], "--input"), bindings(every, models), _settings(settings or [])
+    edits = pairs(edit or [], "--edit")
+    if edits and at is None:
+        raise fail("--edit goes with --at STEP, which says before which step", 2)
 
     async def main() -> None:
         # lazy: --help needs none of it
@@ -184,59 +163,26 @@ def fork(
         runs = _runs(journal)
         parent = runs.find(run).record
         agent = Changes(settings=_values(values), graph=graph).graph_for(parent)
-        changes = Changes(graph=agent, inputs=typed(agent.spec, given), models=slots, at=at)
+        edited = _edits(agent.spec, runs.step(parent.run, at), edits) if at and edits else {}
+        changes = Changes(graph=agent, inputs=typed(agent.spec, given), models=slots, at=at, edits=edited)
         result = await watched(lambda see: runs.fork(parent.run, changes, see), quiet=as_json, journal=journal)
         note(f"run {result.run}, forked from {parent.run}")
-        _print(result, as_json, saved=True, parent=parent.run)
+        print_result(result, as_json, saved=True, parent=parent.run)
 
     run_async(main)
 
 
+app.command("answer")(pauses.answer)
+app.command("resume")(pauses.resume)
+app.command("history")(history)
 app.command("export")(keeping.export)
 app.command("prune")(keeping.prune)
-
-
-def _print(result: Result, as_json: bool, *, saved: bool, **more: str) -> None:
-    from agentrag.cli.results import as_json as to_data
-    from agentrag.cli.results import note_saved, print_outputs
-
-    if as_json:
-        from pydantic_core import to_jsonable_python
-
-        say_json({**to_data(result), "saved": to_jsonable_python(result.saved), **more})
-    else:
-        print_outputs(result)
-    if saved:
-        note_saved(result)
 
 
 def _runs(journal: Path | None) -> Runs:
     from agentrag.runs import Runs  # lazy: --help needs none of it
 
     return Runs(journal=journal)
-
-
-def _answers(items: list[str]) -> dict[str, str]:
-    """Answers by step; "" stands for that of the open question."""
-    answers: dict[str, str] = {}
-    for item in items:
-        step, _, text = item.partition("=") if item.startswith("flow.") and "=" in item else ("", "", item)
-        if step in answers:
-            raise fail(f"--answer was given twice for {step or 'the open question'}; STEP=TEXT names the step", 2)
-        answers[step] = text
-    return answers
-
-
-def _settled(items: list[str]) -> dict[str, Any]:
-    import json  # lazy: only --settle needs it
-
-    decided: dict[str, Any] = {}
-    for key, text in pairs(items, "--settle").items():
-        try:
-            decided[key] = {"redo": True} if text == "redo" else {"result": json.loads(text)}
-        except ValueError:
-            raise fail(f"--settle takes KEY=redo or KEY=JSON; '{text}' is neither", 2) from None
-    return decided
 
 
 def _settings(items: list[str]) -> dict[str, str]:
@@ -251,3 +197,19 @@ def _values(given: dict[str, str]) -> dict[str, Any]:
     from agentrag.core.located import load_yaml  # lazy: brings ruamel
 
     return {name: load_yaml(text, f"--set {name}").data for name, text in given.items()}
+
+
+def _edits(spec: GraphSpec, step: str, given: dict[str, str]) -> dict[str, Any]:
+    """Values of channels from texts: of those that hold no text, as JSON."""
+    import json  # lazy: only --edit needs it
+
+    from agentrag.graph.recorded.edits import edited_channels
+
+    kinds = dict(edited_channels(spec, step))
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        try:
+            values[name] = text if kinds.get(name, str) is str else json.loads(text)
+        except ValueError as error:
+            raise fail(f"channel '{name}' takes JSON; '{text}' is none: {error}", 2) from error
+    return values

@@ -154,7 +154,7 @@ async def test_a_question_is_listed_then_answered_once(place: Place, agentrag: A
     done = await agentrag("runs", "resume", run, "--answer", "flow.1.ask_human=approve")
     assert (done.code, done.out.splitlines()[1]) == (0, "decision: approve")
     twice = await agentrag("runs", "resume", run, "--answer", "flow.1.ask_human=refuse")
-    assert (twice.code, "was answered before: 'approve'" in twice.err) == (1, True)
+    assert (twice.code, "UTC: 'approve'. See: agentrag runs show" in twice.err) == (1, True)
 
 
 async def test_a_fork_prints_its_id_and_what_was_saved(place: Place, agentrag: Agentrag) -> None:
@@ -174,7 +174,7 @@ async def test_runs_are_exported_and_pruned(place: Place, agentrag: Agentrag) ->
     kept = await agentrag("runs", "export", runs[0], "last", "-o", "two.jsonl")
     assert kept.out.split() == [runs[0], runs[2]]
     dry = await agentrag("runs", "prune", "--keep", "1", "--dry-run")
-    assert re.fullmatch(r"2 runs and [\d,]+ kB would be deleted\.\n", dry.out)
+    assert re.fullmatch(rf"2 runs and [\d,]+ kB would be deleted\.\n  {runs[0]}\n  {runs[1]}\n", dry.out)
     refused = await agentrag("runs", "prune", "--keep", "1", stdin="n\n")
     assert (refused.code, len(place.runs.list())) == (1, 3)
     done = await agentrag("runs", "prune", "--keep", "1", "--yes")

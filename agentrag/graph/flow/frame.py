@@ -12,6 +12,7 @@ from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import BudgetError
 from agentrag.graph.flow.budget import Ladder, Means, Need
+from agentrag.graph.recorded.edits import Edits
 
 Rounds = tuple[State, ...]
 """States at the ends of the rounds of a loop that are complete, oldest first."""
@@ -36,6 +37,7 @@ class Frame:
         through: Exceptions that are no failures: they leave the run as they are.
         means: What the step has to keep to a budget with; None where nothing is counted.
         wrote: Collects the channels that steps of a branch write; None outside of branches.
+        edits: Values that channels take before some step; None where there are none.
     """
 
     deps: Deps
@@ -44,6 +46,7 @@ class Frame:
     through: tuple[type[BaseException], ...] = ()
     wrote: set[str] | None = None
     means: Means | None = None
+    edits: Edits | None = None
 
     def note(self, written: Iterable[str]) -> None:
         """Note that channels were written."""
@@ -121,9 +124,10 @@ class Sequence:
     ops: tuple[Op, ...]
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
+        steps = self if frame.edits is None else Sequence(frame.edits.among(self.ops, where))
         if frame.means is not None:
-            return await self._paid(state, frame, frame.means, where)
-        for index, op in enumerate(self.ops):
+            return await steps._paid(state, frame, frame.means, where)
+        for index, op in enumerate(steps.ops):
             state = await op.run(state, frame, f"{where}.{index}")
         return state
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from agentrag.graph.flow.parallel import Fork
 from agentrag.graph.flow.repeat import Loop
 from agentrag.graph.inputs import checked_inputs
 from agentrag.graph.memo import once_a_graph
+from agentrag.graph.recorded.edits import EDITS, Edits
 from agentrag.graph.recorded.manifest import Manifest
 from agentrag.graph.spec import GraphSpec
 from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Place, Repeat, Return, Step, Steps, SubGraph, When
@@ -73,6 +74,8 @@ class Program:
 
     async def outputs_of(self, state: State, frame: Frame, where: str) -> tuple[dict[str, Any], State]:
         """Run the flow: the outputs, and the state at the end."""
+        if edits := frame.deps.origin.options.get(EDITS):
+            frame = replace(frame, edits=Edits(edits, self.channels))
         try:
             end = await self.flow.run(state, frame, where)
         except Returned as returned:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic_core import from_json, to_json
 
 from agentrag.core.calls import OutwardCall
-from agentrag.core.deps import Deps
+from agentrag.core.deps import Deps, Origin
 from agentrag.core.errors import ReplayError
 from agentrag.core.ports import Codec, OnText, Recorded, RunRecord, Vectors
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest
@@ -19,6 +19,22 @@ from agentrag.journal.past import PastCall
 from agentrag.journal.replay import ReplayJournal
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """What a model costs that is never asked: nothing, which is known."""
+
+    known: bool = True
+
+    def usd(self, prompt: float, completion: float) -> float:
+        return 0.0
+
+    def seconds(self, calls: int, prompt: float, completion: float) -> float:
+        return 0.0
+
+
+_FREE = _Free()
 
 
 def replay_deps(spec: GraphSpec, record: RunRecord, journal: RecordedAnswers) -> Deps:
@@ -31,6 +47,8 @@ def replay_deps(spec: GraphSpec, record: RunRecord, journal: RecordedAnswers) ->
         embedder=_Absent("default"),
         run=record.run,
         tenant=record.tenant,
+        origin=Origin(options=record.options),
+        rates=dict.fromkeys(spec.slots, _FREE),
     )
 
 

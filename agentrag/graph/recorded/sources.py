@@ -16,11 +16,13 @@ from agentrag.core.located import Located, Nowhere, load_yaml, validation_proble
 from agentrag.core.node import Node, node
 from agentrag.core.ports import RunRecord
 from agentrag.core.prompts import Prompts
+from agentrag.core.resources import is_file, shipped, shipped_graphs
 from agentrag.graph.assemble import assembled
 from agentrag.graph.checks.view import Doubts
 from agentrag.graph.loader import build_node, read_graph_text
 from agentrag.graph.recorded.manifest import changes
 from agentrag.graph.spec import GraphSpec
+from agentrag.graph.variants import with_setting
 from agentrag.journal.past import PastRun
 
 
@@ -72,16 +74,42 @@ def _nodes(located: Located, problems: list[Problem]) -> Iterator[tuple[str, Nod
             problems.append(located.problem(("nodes", name), str(error)))
 
 
+def inner_file(file: Path, use: str) -> Path | None:
+    """The file of the graph that a step of `file` names; None where it is not there."""
+    near = file.parent / use
+    if is_file(near):
+        return near
+    return Path(str(shipped("graphs") / f"{use}.yaml")) if use in shipped_graphs() else None
+
+
+def lacks_graphs(file: Path, spec: GraphSpec) -> bool:
+    """Whether a graph that `spec`, as it was recorded, runs is not to be found any more beside its file."""
+    found = {use: inner_file(file, use) for use in spec.graphs}
+    return any(inner is None or lacks_graphs(inner, spec.graphs[use]) for use, inner in found.items())
+
+
 def refuse_changed(record: RunRecord, spec: GraphSpec, file: Path | None) -> None:
     """Refuse to go on with a run with another graph than it began with; `file` is where the graph now comes from.
 
     Raises:
         ChangedError: The graph, a prompt or the version of a node is not what it was.
     """
-    located = None if file is None else load_yaml(read_graph_text(file), str(file))
-    problems = changes(record.parts, spec, located)
+    problems = _changes(record.parts, spec, file)
     if problems:
         raise ChangedError(record.run, problems)
+
+
+def _changes(before: Mapping[str, str], spec: GraphSpec, file: Path | None) -> list[Problem]:
+    """What has changed in a graph, and in those that it runs, each part located in the file of its own graph."""
+    located = None if file is None else load_yaml(read_graph_text(file), str(file))
+    inner = {use: f"graphs.{use}." for use in spec.graphs}
+    own = {part: text for part, text in before.items() if not part.startswith(tuple(inner.values()))}
+    problems = changes(own, spec.model_copy(update={"graphs": {}}), located)
+    for use, prefix in inner.items():
+        found = _below(before, prefix)
+        if found:
+            problems += _changes(found, spec.graphs[use], file and inner_file(file, use))
+    return problems
 
 
 def recorded_outputs(past: PastRun) -> dict[str, Any]:
@@ -106,27 +134,39 @@ def with_settings(spec: GraphSpec, settings: Mapping[str, Any]) -> GraphSpec:
 
     Args:
         spec: A checked graph.
-        settings: Values by "NODE.SETTING", e.g. `{"search.k": 8}`.
+        settings: Values by "NODE.SETTING", e.g. `{"search.k": 8}`, or by "GRAPH/NODE.SETTING".
 
     Raises:
         SpecError: A node, a setting or a value is wrong, or the graph is with them.
     """
     located = Nowhere("--set", None, None)
     problems: list[Problem] = []
-    nodes = dict(spec.nodes)
+    nodes, graphs = dict(spec.nodes), dict(spec.graphs)
     for path, value in settings.items():
+        if "/" in path.partition(".")[0]:
+            problems += _set_inside(graphs, path, value)
+            continue
         name, _, setting = path.partition(".")
         if name not in nodes:
             problems.append(located.problem(("nodes", name), unknown("node", name, spec.nodes)))
             continue
         try:
-            nodes[name] = _with_setting(nodes[name], setting, value)
+            nodes[name] = with_setting(nodes[name], setting, value)
         except ValidationError as error:
             problems += validation_problems(error, located, ("nodes", name), list(type(nodes[name]).model_fields))
-    data = {field: getattr(spec, field) for field in type(spec).model_fields} | {"nodes": nodes}
+    data = {field: getattr(spec, field) for field in type(spec).model_fields} | {"nodes": nodes, "graphs": graphs}
     return assembled(data, located, problems, Doubts())
 
 
-def _with_setting(item: Node, name: str, value: Any) -> Node:
-    """Made from what a file would say, so that the value is checked and converted as there."""
-    return type(item).model_validate({**item.model_dump(exclude_unset=True), name: value})
+def _set_inside(graphs: dict[str, GraphSpec], path: str, value: Any) -> list[Problem]:
+    """Set "GRAPH/NODE.SETTING" in the graphs of that name, however a step names them; what is wrong with that."""
+    name, _, rest = path.partition("/")
+    uses = [use for use, inner in graphs.items() if inner.name == name]
+    if not uses:
+        known = {inner.name for inner in graphs.values()}
+        return [Nowhere("--set", None, None).problem(("nodes", path.partition(".")[0]), unknown("graph", name, known))]
+    try:
+        graphs |= {use: with_settings(graphs[use], {rest: value}) for use in uses}
+    except SpecError as error:
+        return list(error.problems)
+    return []

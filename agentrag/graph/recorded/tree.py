@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -63,8 +63,20 @@ class TreeStep:
         return total([*(call.saved for call in self.calls), *(step.saved for step in self.inside)])
 
 
-def tree_of(calls: Iterable[PastCall], notes: Sequence[PastNote], settled: Mapping[str, Any]) -> tuple[TreeStep, ...]:
-    """The steps of a run, from what `agentrag.journal.history.History` tells of it."""
+def tree_of(
+    calls: Iterable[PastCall],
+    notes: Sequence[PastNote],
+    settled: Mapping[str, Any],
+    named: Callable[[str], str] = lambda path: "",
+) -> tuple[TreeStep, ...]:
+    """The steps of a run, from what `agentrag.journal.history.History` tells of it.
+
+    Args:
+        calls: Its calls.
+        notes: Its notes.
+        settled: What was decided in it.
+        named: Gives the full name of the node at a path, for those whose end nobody noted; "" where it is not known.
+    """
     root = _Open("flow", "", "", 0)
     for call in calls:
         root.at(call.step).calls.append(call)
@@ -73,6 +85,7 @@ def tree_of(calls: Iterable[PastCall], notes: Sequence[PastNote], settled: Mappi
     for path, decision in settled.items():
         if path.endswith(".ask_human"):
             root.at(path).told |= decision
+    root.name_nodes(named)
     return root.closed().inside
 
 
@@ -99,6 +112,13 @@ class _Open:
         for level in _levels(path):
             step = step.inside.setdefault(level[0], _Open(*level))
         return step
+
+    def name_nodes(self, named: Callable[[str], str]) -> None:
+        """Give the nodes that did not end their full names."""
+        if self.kind == "node" and not self.node:
+            self.node = named(self.path)
+        for step in self.inside.values():
+            step.name_nodes(named)
 
     def closed(self) -> TreeStep:
         steps = sorted(self.inside.values(), key=lambda step: (step.number, step.name))
