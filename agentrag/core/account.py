@@ -83,9 +83,9 @@ class Account:
         self.began = self.clock()
 
     @classmethod
-    def of(cls, limits: Limits, mode: Mode = "enforce", purse: Purse | None = None) -> Account:
-        """The account of a run."""
-        return cls(Spend(*(getattr(limits, unit) or inf for unit in UNITS)), mode=mode, purse=purse)
+    def of(cls, limits: Limits, mode: Mode = "enforce", clock: Callable[[], float] = monotonic) -> Account:
+        """An account of these limits."""
+        return cls(Spend(*(getattr(limits, unit) or inf for unit in UNITS)), mode=mode, clock=clock)
 
     @property
     def total(self) -> Spend:

@@ -19,10 +19,10 @@ from pydantic import TypeAdapter
 from agentrag.core.account import Account, Hold
 from agentrag.core.budget import Purse, Rate, Spend
 from agentrag.core.calls import CallKind, Effect, OutwardCall
-from agentrag.core.errors import UnknownNameError
+from agentrag.core.errors import BudgetError, UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
-from agentrag.core.metering import Metered, cost_of, need_of
-from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Searcher, Vectors
+from agentrag.core.metering import Metered, cost_of, keep_refused, need_of, raise_refused
+from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Recorded, Searcher, Vectors
 from agentrag.core.prompts import Prompts
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
 
@@ -232,14 +232,26 @@ class Deps:
         usage_of: Callable[[T], Usage],
         metered: Metered | None = None,
     ) -> T:
-        make = work if metered is None else partial(metered.made, work, usage_of)
-        recorded = await self.journal.call(call, make, codec)
+        if metered is None:
+            recorded = await self.journal.call(call, work, codec)
+        else:
+            recorded = await self._paid(call, metered, partial(metered.made, work, usage_of), codec)
         cost = usage_of(recorded.value).lasting(recorded.seconds)
         paid, saved = (Usage(reused=1), cost) if recorded.reused else (cost, Usage())
         if metered is not None and recorded.reused and recorded.paid:
             metered.account.recall(cost_of(call, recorded.value, cost))
         self.listen(CallFinished(self.step, self.node, call.kind, call.target, paid, saved))
         return recorded.value
+
+    async def _paid(
+        self, call: OutwardCall, metered: Metered, make: Callable[[], Awaitable[T]], codec: Codec[T]
+    ) -> Recorded[T]:
+        raise_refused(self.journal, self.run, metered.place, self.step)
+        try:
+            return await self.journal.call(call, make, codec)
+        except BudgetError as error:
+            keep_refused(self.journal, self.run, metered.place, error)
+            raise
 
 
 def _one(answered: Any) -> Usage:

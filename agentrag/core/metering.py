@@ -12,6 +12,7 @@ from agentrag.core.budget import NOTHING, Rate, Spend
 from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import BudgetError, ModelError
 from agentrag.core.exchange import asking
+from agentrag.core.ports import Journal
 from agentrag.core.types import ChatRequest, Usage
 
 T = TypeVar("T")
@@ -47,6 +48,23 @@ def cost_of(call: OutwardCall, value: Any, usage: Usage) -> Spend:
     return Spend(usage.calls, found, usage.prompt_tokens + usage.completion_tokens, usage.usd)
 
 
+def raise_refused(journal: Journal, run: str, place: str, step: str) -> None:
+    """Refuse again what was refused in this run before, so that resumed and replayed runs take the same way.
+
+    Raises:
+        BudgetError: It was.
+    """
+    told = journal.settled(run, f"{place}!refused")
+    if told is not None:
+        unit, limit, scope = told
+        raise BudgetError(unit, limit, scope, step)
+
+
+def keep_refused(journal: Journal, run: str, place: str, error: BudgetError) -> None:
+    """Keep for later that a budget refused something."""
+    journal.settle(run, f"{place}!refused", [error.unit, error.limit, error.scope])
+
+
 @dataclass
 class Metered:
     """One outward call on an account.
@@ -64,6 +82,11 @@ class Metered:
     rate: Rate | None = None
     reserved: Spend = NOTHING
     begun: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the call stands in its run, as a name for what is kept of it."""
+        return f"{self.call.step}!{self.call.key.hex()[:16]}.{self.call.nth}"
 
     async def made(self, work: Callable[[], Awaitable[T]], usage_of: Callable[[T], Usage]) -> T:
         """Do `work` where the budget has room for it.

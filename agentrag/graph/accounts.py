@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,8 @@ def open_account(spec: GraphSpec, deps: Deps) -> Account | None:
     budget = budget or BudgetSpec()
     if budget.usd is not None and budget.mode == "enforce":
         _refuse_unpriced(spec, deps)
-    account = Account.of(budget, budget.mode, deps.purse)
+    account = Account.of(budget, budget.mode, asyncio.get_running_loop().time)
+    account.purse = deps.purse
     account.carried = _carried(deps.journal, deps.run)
     return account
 

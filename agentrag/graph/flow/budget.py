@@ -15,6 +15,7 @@ from agentrag.core.budget import NOTHING, Rate, Spend, Unit
 from agentrag.core.deps import Deps
 from agentrag.core.errors import BudgetError
 from agentrag.core.events import Degraded
+from agentrag.core.metering import keep_refused, raise_refused
 from agentrag.graph.ladder import FinishRung, RebindRung
 from agentrag.graph.planning.ahead import Ahead
 from agentrag.graph.spec import GraphSpec
@@ -77,10 +78,6 @@ class Ladder:
         own = any(isinstance(self.spec.degrade[index], FinishRung) for index in self.taken)
         return own or (self.above is not None and self.above.finishes)
 
-    def branch(self) -> Ladder:
-        """A ladder for a branch or an item: what is taken there counts there, and after the join."""
-        return replace(self)
-
     def joined(self, branches: Iterable[Ladder]) -> None:
         """Go on after branches: what one of them took is taken."""
         for branch in branches:
@@ -125,6 +122,11 @@ class Coming:
     last: int
     then: Coming | None = None
 
+    def seen_from(self, ladder: Ladder, branch: Ladder) -> Coming:
+        """The same for a branch, which goes on with a ladder of its own."""
+        then = None if self.then is None else self.then.seen_from(ladder, branch)
+        return replace(self, ladder=branch if self.ladder is ladder else self.ladder, then=then)
+
     def least(self) -> Spend:
         """The cheapest way to the end."""
         total, coming = NOTHING, self
@@ -143,6 +145,11 @@ class Means:
 
     ladder: Ladder
     coming: Coming | None = None
+
+    def branch(self) -> Means:
+        """The means of a branch or an item: what is taken of the ladder there counts there, and after the join."""
+        ladder = replace(self.ladder)
+        return Means(ladder, None if self.coming is None else self.coming.seen_from(self.ladder, ladder))
 
     def before(self, where: str, index: int, count: int) -> Means:
         """The means of a step of a flow, of which others of the flow's `count` steps follow."""
@@ -166,7 +173,7 @@ class Means:
         taken: list[tuple[int, str]] = []
         lacking = self._lacking(deps, need, loop=loop)
         for index in range(len(ladder.spec.degrade) if lacking else 0):
-            left = lacking if index in ladder.taken else self._with(index)._lacking(deps, need, loop=loop)
+            left = lacking if index in ladder.taken else self._with(index, deps, need, loop=loop)
             if lacking and any(left.get(unit, 0.0) < more for unit, more in lacking.items()):
                 taken.append((index, _told(lacking)))
                 self._take(deps, *taken[-1], where)
@@ -176,13 +183,14 @@ class Means:
             deps.journal.settle(deps.run, place, taken)
         return lacking
 
-    def _with(self, index: int) -> Means:
-        """The same with one more rung."""
-        ladder = replace(self.ladder, taken=(*self.ladder.taken, index))
-        coming = self.coming
-        if coming is not None and coming.ladder is self.ladder:
-            coming = replace(coming, ladder=ladder)
-        return Means(ladder, coming)
+    def _with(self, index: int, deps: Deps, need: Need, *, loop: bool) -> Lacking:
+        """What would be lacking with one more rung."""
+        before = self.ladder.taken
+        self.ladder.taken = (*before, index)
+        try:
+            return self._lacking(deps, need, loop=loop)
+        finally:
+            self.ladder.taken = before
 
     def _lacking(self, deps: Deps, need: Need, *, loop: bool) -> Lacking:
         """What is lacking of a need and of all that follows."""
@@ -205,11 +213,14 @@ class Means:
         Raises:
             BudgetError: All of its parts are `wanted`, and some of them could not be paid; nothing was sent.
         """
+        raise_refused(deps.journal, deps.run, where, where)
         self.checked(deps, need, where)
         account, whole = self.ladder.account, need(self.ladder)
         refusal = account.lacking(whole._replace(seconds=0.0), deps.hold) if wanted else None
         if refusal is not None:
-            raise BudgetError(*refusal, where)
+            error = BudgetError(*refusal, where)
+            keep_refused(deps.journal, deps.run, where, error)
+            raise error
         with account.holding(whole, deps.hold) as held:
             yield held
 

@@ -11,6 +11,7 @@ from agentrag.core.account import Hold
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import BudgetError
+from agentrag.core.metering import keep_refused
 from agentrag.graph.flow.budget import Ladder, Means, Need
 from agentrag.graph.recorded.edits import Edits
 
@@ -78,9 +79,9 @@ class Parts:
         means = self.frame.means
         if means is None:
             return self.frame
-        self.ladders[name] = means.ladder.branch()
-        deps = self.frame.deps.but(hold=self.hold)
-        return replace(self.frame, deps=deps, means=replace(means, ladder=self.ladders[name]))
+        branch = means.branch()
+        self.ladders[name] = branch.ladder
+        return replace(self.frame, deps=self.frame.deps.but(hold=self.hold), means=branch)
 
 
 @contextmanager
@@ -100,6 +101,7 @@ def parted(frame: Frame, need: Need, where: str, *, wanted: bool) -> Iterator[Pa
             yield parts
         except BudgetError as error:
             error.state = None  # of a part; the flow around the fan-out knows the state outside
+            keep_refused(frame.deps.journal, frame.deps.run, where, error)  # other parts were cut short
             raise
     means.ladder.joined(parts.ladders[name] for name in parts.done)
 

@@ -24,6 +24,7 @@ from agentrag.core.errors import (
     RunError,
 )
 from agentrag.core.events import AttemptFailed, StepFailed, StepFinished, StepStarted
+from agentrag.core.metering import keep_refused, raise_refused
 from agentrag.core.node import Node
 from agentrag.graph.flow.frame import Frame
 from agentrag.graph.values.bounds import RETRY_WAIT, merge
@@ -47,6 +48,7 @@ class RunNode:
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
         if frame.means is not None:
+            raise_refused(frame.deps.journal, frame.deps.run, f"{where}:{self.name}", f"{where}:{self.name}")
             ladder = frame.means.ladder
             frame.means.checked(frame.deps, lambda rungs: rungs.ahead().node(self.name, state), f"{where}:{self.name}")
             op = replace(self, node=ladder.ahead().spec.nodes[self.name])
@@ -68,6 +70,7 @@ class RunNode:
                 raise cause from cause.__cause__
             listen(StepFailed(where, name, reason_of(cause), perf_counter() - begun))
             if isinstance(cause, BudgetError):
+                keep_refused(frame.deps.journal, frame.deps.run, where, cause)
                 raise cause from cause.__cause__
             raise NodeError(name, where, reason_of(cause)) from cause
         frame.note(wrote)
@@ -96,15 +99,15 @@ class RunNode:
         return await self._once(state, frame, _attempt(where, node.retry + 1))
 
     async def _once(self, state: State, frame: Frame, place: str) -> State:
-        node, seconds = self.node, _time_left(frame.deps)
+        node, deps, seconds = self.node, frame.deps, _time_left(frame.deps)
         try:
             async with asyncio.timeout(min(node.timeout, seconds)) as limit:
-                return await node(MappingProxyType(state), frame.deps.at(place, frame.prefix + self.name, node.out))
+                return await node(MappingProxyType(state), deps.at(place, frame.prefix + self.name, node.out))
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            if seconds < node.timeout and frame.deps.account is not None:
-                raise BudgetError("seconds", None, frame.deps.account.scope, place) from error
+            if seconds < node.timeout and deps.account is not None:
+                raise BudgetError("seconds", None, deps.account.scope, place) from error
             raise TimeoutError(f"it took longer than {node.timeout:g} s") from error
 
     def _merged(self, given: State, state: State) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ class Nested:
         if account is not None and self.share is not None:
             account, hold = account.shares(self.share, hold, spec.name), None
         if spec.budget is not None:
-            own = Account.of(spec.budget, spec.budget.mode)
+            own = Account.of(spec.budget, spec.budget.mode, asyncio.get_running_loop().time)
             own.scope, own.outer = spec.name, None if account is None else (account, hold)
             account, hold = own, None
         if account is None:

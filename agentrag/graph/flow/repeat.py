@@ -13,6 +13,9 @@ from agentrag.graph.flow.budget import EXACT
 from agentrag.graph.flow.choose import evaluated, seen
 from agentrag.graph.flow.frame import Frame, Rounds, Sequence
 
+Cut = tuple[str, str]
+"""Why a loop is ended early: the unit that lacks and the reason; nothing of both where the ladder ends loops."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -56,17 +59,15 @@ class Loop:
         rounds: Rounds = ()
         best: Round | None = None
         for number in range(1, self.at_most + 1):
-            if best is not None and (why := self._cut_before(frame, f"{place}#{number}")):
-                return await self._cut((best, number - 1), state, frame, where, why)
+            if best is not None and (cut := _cut_before(frame, f"{place}#{number}")):
+                return await self._cut(cut, best, rounds, frame, where)
             try:
                 state = await self.do.run(state, frame.within(rounds), f"{place}#{number}")
             except BudgetError as error:
                 error.state = None  # of a round that was cut nothing stays
                 if best is None:
                     raise
-                frame.deps.listen(BudgetEnded(place, error.unit, error.reason))
-                frame.deps.journal.settle(frame.deps.run, f"{place}#{number}!cut", "budget")
-                return await self._cut((best, number - 1), state, frame, where, "budget")
+                return await self._cut((error.unit, error.reason), best, rounds, frame, where)
             verdict = self.judged(seen(state, frame, f"{place}#{number}", self.until, self.best_by), rounds, place, number)
             frame.deps.listen(verdict.told)
             if verdict.done:
@@ -81,32 +82,17 @@ class Loop:
             return await self.exhausted.run(ended, frame, f"{where}.exhausted")
         return ended
 
-    def _cut_before(self, frame: Frame, where: str) -> str:
-        """Why the loop ends before a further round: "finish", "budget", or nothing where it goes on."""
-        means, deps = frame.means, frame.deps
-        if means is None:
-            return ""
-        decided = deps.journal.settled(deps.run, f"{where}!cut")
-        if decided is not None:
-            return str(decided)
-        lacking = means.checked(deps, lambda ladder: ladder.through(where), where, loop=True)
-        unit = next((unit for unit in EXACT if unit in lacking), None)
-        why = "finish" if means.ladder.finishes else "budget" if unit else ""
-        if unit and why == "budget":
-            told = f"a further round and what follows would need {lacking[unit]:g} {unit} more than are left"
-            deps.listen(BudgetEnded(where, unit, told))
-        if why:
-            deps.journal.settle(deps.run, f"{where}!cut", why)
-        return why
-
-    async def _cut(self, had: tuple[Round, int], last: State, frame: Frame, where: str, why: str) -> State:
+    async def _cut(self, cut: Cut, best: Round, rounds: Rounds, frame: Frame, where: str) -> State:
         """The state after a loop that was ended early: that of the best round, or after the steps that follow the last."""
-        best, count = had
+        place, deps, (unit, reason), count = f"{where}.repeat", frame.deps, cut, len(rounds)
+        deps.journal.settle(deps.run, f"{place}#{count + 1}!cut", [unit, reason])
+        if unit:
+            deps.listen(BudgetEnded(place, unit, reason))
         kept = count if isinstance(self.exhausted, Sequence) else best.number
-        frame.deps.listen(LoopFinished(f"{where}.repeat", count, why, kept))
+        deps.listen(LoopFinished(place, count, "budget" if unit else "finish", kept))
         if isinstance(self.exhausted, Sequence):
-            return await self.exhausted.run(last, frame, f"{where}.exhausted")
-        return self.restored(last, best)
+            return await self.exhausted.run(rounds[-1], frame, f"{where}.exhausted")
+        return self.restored(rounds[-1], best)
 
     def entered(self, state: State) -> State:
         """The state when the loop begins."""
@@ -148,3 +134,20 @@ def better(best: Round | None, other: Round) -> Round:
     if best is None or best.score is None or other.score is None or other.score >= best.score:
         return other
     return best
+
+
+def _cut_before(frame: Frame, where: str) -> Cut | None:
+    """Why a loop ends before a further round; None where it goes on."""
+    means, deps = frame.means, frame.deps
+    if means is None:
+        return None
+    decided = deps.journal.settled(deps.run, f"{where}!cut")
+    if decided is not None:
+        return decided[0], decided[1]
+    lacking = means.checked(deps, lambda ladder: ladder.through(where), where, loop=True)
+    if means.ladder.finishes:
+        return "", ""
+    unit = next((unit for unit in EXACT if unit in lacking), None)
+    if unit is None:
+        return None
+    return unit, f"a further round and what follows would need {lacking[unit]:g} {unit} more than are left"

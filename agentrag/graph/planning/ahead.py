@@ -1,4 +1,4 @@
-"""What is needed next while a run lasts: a bound of the next step, and of the cheapest way from there to the end."""
+"""What is needed next while a run lasts: by the next step, and on the cheapest way from there to the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from agentrag.core.budget import NOTHING, Rate, Spend
-from agentrag.core.channels import State
+from agentrag.core.channels import Channel, State
 from agentrag.core.metering import BYTES_A_TOKEN, MESSAGE_TOKENS
 from agentrag.core.node import Node
 from agentrag.core.sizes import LABEL_BYTES, Scale, Size, Sizes
@@ -16,9 +16,9 @@ from agentrag.graph.planning.amounts import Amount, Bill, lined
 from agentrag.graph.planning.cases import EMBED_SECONDS, OTHER_SECONDS, SEARCH_SECONDS, USUAL_ANSWER, Worst
 from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.spots import Reached, Spot
-from agentrag.graph.planning.values import measured
+from agentrag.graph.planning.values import measured, usual, usual_input
 from agentrag.graph.planning.walk import Walk
-from agentrag.graph.spec import GraphSpec
+from agentrag.graph.spec import GraphSpec, InputSpec
 from agentrag.graph.steps import RepeatSpec
 
 _NUMBERS = re.compile(r"[#\[]\d+\]?")
@@ -27,9 +27,10 @@ RECKONED = Scale(BYTES_A_TOKEN, 4, LABEL_BYTES, MESSAGE_TOKENS, MESSAGE_TOKENS)
 
 
 class Cheapest(Worst):
-    """Values are as long as they may be and calls end well at once; of several ways the cheapest is taken, number by number.
+    """Calls end well at once; of several ways the cheapest is taken, number by number.
 
-    Loops have one round, since they can be ended after it; all branches and items are counted, since they all begin.
+    Loops have one round, since they can be ended after it; all branches and items are counted, since they all begin. Lists
+    are as long as they may be, so that calls and passages are bounds; texts are as long as they usually are.
     """
 
     scale = RECKONED
@@ -48,6 +49,16 @@ class Cheapest(Worst):
 
     def rounds(self, loop: RepeatSpec) -> int:
         return 1
+
+    def entry(self, channel: Channel, declared: InputSpec, given: Size | None) -> Size:
+        return _usually(super().entry(channel, declared, given), usual_input(channel, declared))
+
+    def value(self, channel: Channel, limit: Size | None = None) -> Size:
+        return _usually(super().value(channel, limit), usual(channel))
+
+
+def _usually(most: Size, size: Size) -> Size:
+    return Size(most.items, min(most.bytes, size.bytes), most.whole)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ def flows(draw: st.DrawFn, depth: int = 3, inner: bool = True, fan: bool = False
         if kind == "node":
             made.append(draw(st.sampled_from(sorted(NODES))))
         elif kind == "graph":
-            made.append({"graph": {"use": "inner", "in": {"question": "text"}, "out": {"text": draw(_TARGETS)}}})
+            share = draw(st.sampled_from([{}, {}, {"share": 0.5}]))
+            made.append({"graph": {"use": "inner", "in": {"question": "text"}, "out": {"text": draw(_TARGETS)}, **share}})
         else:
             made.append(draw(_BUILDERS[kind](depth - 1, inner, fan)))
     return made
@@ -88,7 +89,7 @@ _TARGETS = st.sampled_from(["text", "other"])
 
 @st.composite
 def chooses(draw: st.DrawFn, depth: int, inner: bool, fan: bool) -> dict[str, Any]:
-    conditions = draw(st.lists(st.sampled_from(["flip", "size(items) > 2", "!flip"]), min_size=1, max_size=2, unique=True))
+    conditions = draw(st.lists(st.sampled_from(["flip", "size(items) > 2", "!flip", "budget.left.calls < 9"]), min_size=1, max_size=2, unique=True))
     ways = [{"when": when, "do": draw(flows(depth, inner, fan))} for when in conditions]
     return {"choose": [*ways, {"otherwise": draw(st.one_of(st.just([]), flows(depth, inner, fan)))}]}
 
