@@ -20,7 +20,7 @@ from agentrag.app import Graph, Result
 from agentrag.back_ends import open_deps
 from agentrag.core.calls import new_run_id
 from agentrag.core.deps import Deps, Origin
-from agentrag.core.errors import StoreError
+from agentrag.core.errors import StoreError, UnknownNameError
 from agentrag.core.settings import DEFAULT_EMBEDDER, Settings, load_settings
 from agentrag.journal.history import History
 from agentrag.journal.purse import standings
@@ -30,7 +30,9 @@ from agentrag.retrieval.collection import Chunk, NewDocument
 from agentrag.retrieval.collections import Collections
 from agentrag.retrieval.embed import open_embedder
 from agentrag.retrieval.vector_cache import cache_key
+from agentrag.runs import Runs
 from agentrag.testing.server import StubChatServer
+from agentrag.threads import Thread
 
 pytestmark = pytest.mark.model
 
@@ -198,6 +200,39 @@ def look_into_the_files(house: Settings) -> None:
         with closing(sqlite3.connect(house.cache / "tenants" / tenant / "vectors" / "vectors.sqlite")) as cache:
             held = {key for (key,) in cache.execute("SELECT key FROM vectors")}
         assert held == {cache_key(embedder, text) for text in (*documents(tenant), *QUESTIONS)}
+
+
+async def test_a_thread_of_one_name_is_another_one_for_each_tenant(house: Settings) -> None:
+    graph = Graph.load(str(house.home.parent / "tell.yaml"))
+    threads = {tenant: Thread("talk", house.of_tenant(tenant)) for tenant in TENANTS}
+    for question in QUESTIONS:
+        results = await asyncio.gather(*(thread.run(graph, question=question) for thread in threads.values()))
+        assert [numbers_in(result) for result in results] == [{SECRETS[tenant]} for tenant in TENANTS]
+    for tenant, thread in threads.items():
+        turns = thread.turns()
+        assert [question for question, _ in turns] == list(QUESTIONS)
+        assert all(SECRETS[tenant] in answer for _, answer in turns)
+    assert Thread("talk", house.of_tenant("nemo")).turns() == []
+
+
+async def test_nothing_can_be_done_with_a_run_of_another_tenant(house: Settings, tmp_path: Path) -> None:
+    graph = Graph.load(str(house.home.parent / "tell.yaml"))
+    for tenant in TENANTS:
+        await graph.run(settings=house.of_tenant(tenant), question=QUESTIONS[0])
+    acme, zeta = (Runs(house.of_tenant(tenant)) for tenant in TENANTS)
+    run, own = acme.find("last").record.run, zeta.find("last").record.run
+    assert [past.record.run for past in zeta.list(limit=None)] == [own]
+    for name in (run, run[:-1]):
+        for look in (zeta.find, zeta.show, lambda name: zeta.export([name], tmp_path / "out.jsonl")):
+            with pytest.raises(UnknownNameError) as refused:
+                look(name)
+            assert refused.value.known == [own]
+        for go in (zeta.resume, zeta.replay, zeta.fork):
+            with pytest.raises(UnknownNameError):
+                await go(name)
+    assert zeta.prune(keep=0).runs == (own,)
+    assert acme.find("last").record.run == run
+    assert (await acme.replay("last")).differs == {}
 
 
 async def test_a_purse_that_is_empty_ends_the_runs_of_its_tenant_alone(house: Settings, journal: SqliteJournal) -> None:
