@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from agentrag.core.settings import Settings, load_settings
     from agentrag.core.types import Citation, Message, Passage
     from agentrag.graph.cel.measures import measure
+    from agentrag.graph.compile.checkpoints import open_checkpointer
     from agentrag.graph.forms.python import ask_human, choose, each, parallel, repeat, return_, seq, subgraph
     from agentrag.graph.mount import mount
     from agentrag.graph.values.joins import join
     from agentrag.runs import Runs
+    from agentrag.threads import Thread
     from agentrag.variation import Changes
 
 _HOMES = {
@@ -35,6 +37,7 @@ _HOMES = {
     "Result": "agentrag.app",
     "Runs": "agentrag.runs",
     "Settings": "agentrag.core.settings",
+    "Thread": "agentrag.threads",
     "ask_human": "agentrag.graph.forms.python",
     "choose": "agentrag.graph.forms.python",
     "each": "agentrag.graph.forms.python",
@@ -43,6 +46,7 @@ _HOMES = {
     "measure": "agentrag.graph.cel.measures",
     "mount": "agentrag.graph.mount",
     "node": "agentrag.core.node",
+    "open_checkpointer": "agentrag.graph.compile.checkpoints",
     "open_deps": "agentrag.back_ends",
     "parallel": "agentrag.graph.forms.python",
     "repeat": "agentrag.graph.forms.python",
@@ -62,6 +66,7 @@ __all__ = [
     "Result",
     "Runs",
     "Settings",
+    "Thread",
     "ask_human",
     "choose",
     "each",
@@ -70,6 +75,7 @@ __all__ = [
     "measure",
     "mount",
     "node",
+    "open_checkpointer",
     "open_deps",
     "parallel",
     "repeat",

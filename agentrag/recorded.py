@@ -69,6 +69,8 @@ class RecordedRuns:
         settings: Read from agentrag.yaml and the environment where None.
         journal: The journal's file; `journal.sqlite` in the settings' home where None.
         clock: Gives the time in seconds since 1970, UTC.
+        patience: Seconds to wait for a process that works on a run which somebody answers: it may just be keeping another
+            answer.
 
     Raises:
         StoreError: From every method: the journal is not there or cannot be used.
@@ -77,9 +79,14 @@ class RecordedRuns:
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, journal: Path | None = None, clock: Callable[[], float] = time
+        self,
+        settings: Settings | None = None,
+        *,
+        journal: Path | None = None,
+        clock: Callable[[], float] = time,
+        patience: float = 5.0,
     ) -> None:
-        self._settings, self._journal, self._clock = settings, journal, clock
+        self._settings, self._journal, self._clock, self._patience = settings, journal, clock, patience
 
     @cached_property
     def settings(self) -> Settings:

@@ -37,8 +37,6 @@ __all__ = ["Changes", "Replayed", "Runs", "Shown"]
 
 NOTHING = Changes()
 OnEvent = Callable[[Event], None]
-_PATIENCE = 5.0
-"""Seconds to wait for a process that works on a run which somebody answers: it may just be keeping another answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,10 @@ class Runs(RecordedRuns):
             step = pause_of(past, questions, settled, pause)
             decided[step] = kept(questions[step], reply_to(step, questions[step], value), self._clock())
         patience = Retrying(
-            retry=retry_if_exception_type(RunBusyError), wait=wait_fixed(0.05), stop=stop_after_delay(_PATIENCE), reraise=True
+            retry=retry_if_exception_type(RunBusyError),
+            wait=wait_fixed(0.05),
+            stop=stop_after_delay(self._patience),
+            reraise=True,
         )
         with closing(SqliteJournal(self.path, clock=self._clock)) as journal:
             for step, decision in decided.items():

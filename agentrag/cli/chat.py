@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -16,18 +15,19 @@ from agentrag.cli.options import (
     GraphOption,
     InputOption,
     ModelsOption,
+    ThreadOption,
     bindings,
     collections,
 )
 
 if TYPE_CHECKING:
-    from agentrag.app import Graph, Result
+    from agentrag.app import Graph
     from agentrag.core.deps import Deps
     from agentrag.core.types import Citation, Message
+    from agentrag.threads import Thread
 
 MAX_TURNS = 10
 MAX_CHARACTERS = 6000
-_MARKS = re.compile(r" ?\[(?:\d+|\?)\]")
 COMMANDS = "/sources lists what the last answer cites, /clear forgets the conversation, /quit ends it (Ctrl-D too)"
 
 
@@ -37,16 +37,19 @@ def chat(
     every: EveryModelOption = None,
     models: ModelsOption = None,
     inputs: InputOption = None,
+    thread: ThreadOption = None,
 ) -> None:
     """Ask several questions in a row.
 
-    Each may lean on the ones before. Where its input is piped, it reads one question a line.
+    Each may lean on the ones before, with --thread also on those of earlier times. Where its input
+    is piped, it reads one question a line.
     """
     slots, named, given = bindings(every, models), collections(collection), pairs(inputs or [], "--input")
     # lazy: --help needs none of it
     from agentrag.app import Graph
     from agentrag.back_ends import open_deps
     from agentrag.cli.inputs import typed
+    from agentrag.threads import Thread
 
     # The loop runs only while a question is answered: Ctrl-C is then the loop's to cancel, and the prompt's otherwise.
     with errors(), terminable(), asyncio.Runner() as runner:
@@ -57,17 +60,19 @@ def chat(
         stack = AsyncExitStack()
         deps = runner.run(stack.enter_async_context(open_deps(agent, models=slots, collections=named)))
         try:
-            Conversation(agent, deps, values).hold(runner)
+            kept = None if thread is None else Thread(thread)
+            Conversation(agent, deps, values, kept).hold(runner)
         finally:
             runner.run(stack.aclose())
 
 
 class Conversation:
-    """The turns so far, and the loop that makes more of them."""
+    """The turns so far, and the loop that makes more of them; with a thread, those of earlier times are among them."""
 
-    def __init__(self, agent: Graph, deps: Deps, inputs: dict[str, Any]) -> None:
-        self._agent, self._deps, self._inputs = agent, deps, inputs
-        self._history: list[Message] = []
+    def __init__(self, agent: Graph, deps: Deps, inputs: dict[str, Any], thread: Thread | None = None) -> None:
+        self._agent, self._inputs = agent, inputs
+        self._deps = deps if thread is None else thread.joined(deps)
+        self._history: list[Message] = [] if thread is None else thread.history(agent.spec)
         self._citations: Sequence[Citation] = ()
 
     def hold(self, runner: asyncio.Runner) -> None:
@@ -104,13 +109,14 @@ class Conversation:
     async def _answer(self, question: str) -> None:
         from agentrag.cli.answers import Draft, print_answer
         from agentrag.core.types import Message
+        from agentrag.threads import said
 
         with Draft() as draft:
             history = trimmed(self._history)
             result = await self._agent.run(self._deps, on_event=draft.see, question=question, history=history, **self._inputs)
         print_answer(result)
         say()
-        self._history += [Message("user", question), Message("assistant", _said(result))]
+        self._history += [Message("user", question), Message("assistant", said(result.outputs))]
         self._citations = result.outputs.get("citations", ())
 
 
@@ -124,11 +130,6 @@ def trimmed(history: Sequence[Message]) -> list[Message]:
             break
         kept.insert(0, message)
     return kept[1:] if kept and kept[0].role == "assistant" else kept
-
-
-def _said(result: Result) -> str:
-    """The answer as the next turn sees it: without the marks of sources."""
-    return _MARKS.sub("", str(result.outputs.get("answer", "")))
 
 
 def _read() -> str | None:

@@ -23,7 +23,8 @@ def run_as_json(past: PastRun, questions: Mapping[str, Question]) -> dict[str, A
     """How a run was begun, what it waits for, how it ended and what it cost, without its steps and outputs."""
     begun = {name: getattr(past.record, name) for name in _RECORD}
     ended = None if past.ended is None else past.ended.isoformat()
-    stands: dict[str, Any] = {"status": past.status, "started": past.started.isoformat(), "ended": ended, "seconds": past.seconds}
+    times = {"started": past.started.isoformat(), "ended": ended, "seconds": past.seconds}
+    stands: dict[str, Any] = {"status": past.status, **times}
     cost = {"usage": asdict(past.usage), "saved": asdict(past.saved)}
     stands |= {"alive": past.alive, "damage": past.damage, "questions": questions_as_json(questions)}
     return {**redacted(begun), **stands, "error": redacted(past.error), **cost}
