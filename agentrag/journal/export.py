@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from agentrag.core.errors import StoreError
 from agentrag.core.redact import redacted
+from agentrag.journal.damage import sound
 from agentrag.journal.history import History
 from agentrag.journal.lookup import known_run, number_of
 from agentrag.journal.past import PastCall, PastRun, PastStep
@@ -48,8 +50,8 @@ def export_cassette(source: Path, runs: Sequence[str], target: Path, tenant: str
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL, 0o600))
-        with faults(unfinished, "written"):
-            _write(reading, list(taken), unfinished)
+        with closing(sqlite3.connect(unfinished, isolation_level=None)) as writing, faults(target, "written"):
+            _write(_Copy(source, reading, writing), taken)
         unfinished.replace(target)
     except OSError as error:
         raise StoreError(f"Journal {target} cannot be written: {error}") from error
@@ -59,7 +61,9 @@ def export_cassette(source: Path, runs: Sequence[str], target: Path, tenant: str
     return tuple(taken.values())
 
 
-def export_lines(source: Path, runs: Sequence[str], tenant: str | None = None) -> Iterator[str]:
+def export_lines(
+    source: Path, runs: Sequence[str], tenant: str | None = None, redact: Callable[[Any], Any] = redacted
+) -> Iterator[str]:
     """Runs as lines of JSON without credentials: a line per run, then one per step, each followed by its calls.
 
     Lines are {"type": "run" | "step" | "call", "run": ID, ...}; a call holds its whole request and answer.
@@ -68,6 +72,7 @@ def export_lines(source: Path, runs: Sequence[str], tenant: str | None = None) -
         source: The journal's file.
         runs: Full ids.
         tenant: As in `export_cassette`.
+        redact: Blanks more in JSON data than credentials, e.g. `agentrag.core.observing.redactor_of(settings).data`.
 
     Raises:
         StoreError: A run is unknown, or the file cannot be read.
@@ -77,7 +82,7 @@ def export_lines(source: Path, runs: Sequence[str], tenant: str | None = None) -
             history.calls(run)  # before the first line: an unknown run must not leave half an export
         for run in runs:
             for line in _lines(history, run):
-                yield json.dumps(redacted(line), ensure_ascii=False)
+                yield json.dumps(redact(line), ensure_ascii=False)
 
 
 def _lines(history: History, run: str) -> Iterator[dict[str, Any]]:
@@ -116,42 +121,59 @@ def _with_parents(reading: sqlite3.Connection, numbers: Sequence[int]) -> dict[i
         line: dict[int, str] = {}
         needed: int | None = number
         while needed is not None and needed not in taken and needed not in line:
-            query = "SELECT run, parent, status FROM runs WHERE id = ?"
-            line[needed], parent, status = reading.execute(query, (needed,)).fetchone()
-            needed = None if status == "finished" else number_of(reading, parent)
+            query = "SELECT run, parent, status, tenant FROM runs WHERE id = ?"
+            line[needed], parent, status, tenant = reading.execute(query, (needed,)).fetchone()
+            needed = None if status == "finished" else number_of(reading, parent, tenant)
         taken.update(reversed(line.items()))
     return taken
 
 
-def _write(reading: sqlite3.Connection, numbers: Sequence[int], target: Path) -> None:
-    writing = sqlite3.connect(target, isolation_level=None)
-    try:
-        writing.execute("BEGIN")
-        create_tables(writing)
-        _Copy(reading, writing).runs(numbers)
-        writing.execute("COMMIT")
-    finally:
-        writing.close()
+def refuse_uncopied(source: Path, run: str) -> None:
+    """Refuse a run that cannot be copied whole.
+
+    Raises:
+        StoreError: See above; it says what is damaged.
+    """
+    with closing(open_to_read(source)) as reading, closing(sqlite3.connect(":memory:", isolation_level=None)) as writing:
+        with faults(source, "read"):
+            number = known_run(reading, run)
+        _write(_Copy(source, reading, writing), {number: run})
 
 
+def _write(copy: _Copy, runs: Mapping[int, str]) -> None:
+    copy.writing.execute("BEGIN")
+    create_tables(copy.writing)
+    for number, run in runs.items():
+        with sound(copy.source, run, "a record"):
+            copy.run(number)
+    copy.writing.execute("COMMIT")
+
+
+@dataclass
 class _Copy:
     """Copies runs from one journal to another; what they share is copied once, under new numbers."""
 
-    def __init__(self, reading: sqlite3.Connection, writing: sqlite3.Connection) -> None:
-        self._reading, self._writing = reading, writing
-        self._texts: dict[int, int] = {}
-        self._answers: dict[int, int] = {}
+    source: Path
+    reading: sqlite3.Connection
+    writing: sqlite3.Connection
+    texts: dict[int, int] = field(default_factory=dict)
+    answers: dict[int, int] = field(default_factory=dict)
 
-    def runs(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            parts, sources, *rest = self._reading.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", (number,)).fetchone()
-            texts = [self._shared(self._texts, "texts", "hash, body", text) for text in (parts, sources)]
-            self._of_run(number, self._insert("runs", _RUN_COLUMNS, [*texts, *rest]))
+    def run(self, number: int) -> None:
+        """Copy a run.
+
+        Raises:
+            LookupError: Something that it needs is not there.
+            ValueError: A value is one that no journal writes.
+        """
+        parts, sources, *rest = self._row("runs", _RUN_COLUMNS, number)
+        texts = [self._shared(self.texts, "texts", "hash, body", text) for text in (parts, sources)]
+        self._of_run(number, self._insert("runs", _RUN_COLUMNS, [*texts, *rest]))
 
     def _of_run(self, number: int, new: int) -> None:
         calls = "answer, step, key, nth, seq, ordinal, kind, target, deterministic, effect, at, reused"
         for answer, *rest in self._rows("calls", calls, number, "seq"):
-            copied = self._shared(self._answers, "answers", _ANSWER_COLUMNS, answer)
+            copied = self._shared(self.answers, "answers", _ANSWER_COLUMNS, answer)
             self._insert("calls", f"run, {calls}", [new, copied, *rest])
         for table, columns, order in (
             ("settled", "step, value", "step"),
@@ -161,15 +183,29 @@ class _Copy:
             for row in self._rows(table, columns, number, order):
                 self._insert(table, f"run, {columns}", [new, *row])
 
-    def _rows(self, table: str, columns: str, run: int, order: str) -> list[Any]:
-        return self._reading.execute(f"SELECT {columns} FROM {table} WHERE run = ? ORDER BY {order}", (run,)).fetchall()
-
     def _shared(self, copied: dict[int, int], table: str, columns: str, number: int) -> int:
         if number not in copied:
-            row = self._reading.execute(f"SELECT {columns} FROM {table} WHERE id = ?", (number,)).fetchone()
-            copied[number] = self._insert(table, columns, row)
+            copied[number] = self._insert(table, columns, self._row(table, columns, number))
         return copied[number]
+
+    def _rows(self, table: str, columns: str, run: int, order: str) -> list[Any]:
+        with faults(self.source, "read"):
+            query = f"SELECT {columns} FROM {table} WHERE run = ? ORDER BY {order}"
+            return self.reading.execute(query, (run,)).fetchall()
+
+    def _row(self, table: str, columns: str, number: int) -> Sequence[Any]:
+        with faults(self.source, "read"):
+            row: Sequence[Any] | None = self.reading.execute(
+                f"SELECT {columns} FROM {table} WHERE id = ?", (number,)
+            ).fetchone()
+        if row is None:
+            raise LookupError(f"{table} lacks number {number}")
+        return row
 
     def _insert(self, table: str, columns: str, row: Sequence[Any]) -> int:
         marks = ", ".join("?" * len(row))
-        return cast("int", self._writing.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row).lastrowid)
+        try:
+            done = self.writing.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
+        except sqlite3.IntegrityError as error:
+            raise ValueError(str(error)) from error
+        return cast("int", done.lastrowid)

@@ -43,6 +43,7 @@ def configure_logs(settings: Settings) -> None:
     log, redactor = settings.log, redactor_of(settings)
     handler = _ToStderr() if log.file is None else _opened(log.file)
     handler.setFormatter(_formatter(log, redactor))
+    handler.addFilter(_heard)
     if log.file is None and log.format == "text":
         handler.addFilter(_not_raised)
     root.addHandler(handler)
@@ -117,6 +118,11 @@ def _opened(path: Path) -> logging.Handler:
         return _ToFile(path, encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"log.file {path} cannot be written: {error.strerror or error}") from error
+
+
+def _heard(record: logging.LogRecord) -> bool:
+    """Whether it is of this library or a warning: other libraries set levels of their own, and say much."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] == "agentrag"
 
 
 def _not_raised(record: logging.LogRecord) -> bool:

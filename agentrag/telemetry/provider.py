@@ -7,6 +7,7 @@ import logging
 import os
 from functools import cache
 from threading import Thread
+from time import monotonic
 from urllib.parse import unquote
 
 from opentelemetry import trace
@@ -25,7 +26,7 @@ LIMIT = 2.0
 """Seconds that the end of a process waits for spans that are not exported yet."""
 _LIBRARIES = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")
 _providers: list[TracerProvider] = []
-_flushing: list[Thread] = []
+_flushing: dict[TracerProvider, Thread] = {}
 
 
 def tracer_of(telemetry: Telemetry) -> trace.Tracer:
@@ -40,16 +41,19 @@ def tracer_of(telemetry: Telemetry) -> trace.Tracer:
 
 
 def flush(seconds: float = LIMIT) -> bool:
-    """Export what is waiting, for at most so many seconds; whether all of it went out."""
-    if not _flushing:
-        _flushing.extend(Thread(target=provider.force_flush, daemon=True) for provider in _providers)
-        for thread in _flushing:
+    """Export what is waiting, for at most so many seconds; whether all of it went out.
+
+    An exporter that was waited for in vain is not waited for again until it is through.
+    """
+    until, done = monotonic() + seconds, True
+    for provider in _providers:
+        thread = _flushing.get(provider)
+        if thread is None or not thread.is_alive():
+            _flushing[provider] = thread = Thread(target=provider.force_flush, daemon=True)
             thread.start()
-    for thread in list(_flushing):
-        thread.join(seconds)
-        if not thread.is_alive():
-            _flushing.remove(thread)
-    return not _flushing
+            thread.join(max(0.0, until - monotonic()))
+        done = done and not thread.is_alive()
+    return done
 
 
 @cache

@@ -95,7 +95,7 @@ class Spans(Watcher):
             return None
         around = spans.found(call.step) or spans.at(_ATTEMPT.sub("", call.step))
         operation, _ = named.OPERATIONS[call.kind]
-        what = named.model_of(call.target)[1].partition("@")[0]
+        what = call.target if call.kind == "tool" else named.model_of(call.target)[1].partition("@")[0]
         span = self.tracer.start_span(
             f"{operation} {self.redactor.text(what)}",
             around.context,
