@@ -61,11 +61,17 @@ def pause_of(past: PastRun, questions: Mapping[str, Question], settled: Mapping[
         named = ", ".join(sorted(questions))
         raise InputError(f"Several questions are open; name the step of each answer: {named}.")
     if not questions:
+        refuse_answered(past.record.run, settled, pause or _latest_answered(settled))
         how = f"Resume it, and it says what it waits for: agentrag runs resume {past.record.run}"
         raise InputError(f"Run {past.record.run} has no open question on record. {how}")
     if pause is not None and pause not in questions:
         raise InputError(f"Run {past.record.run}: {unknown('open question', pause, questions)}")
     return pause or next(iter(questions))
+
+
+def _latest_answered(settled: Mapping[str, Any]) -> str | None:
+    answered = [step for step, decided in settled.items() if isinstance(decided, Mapping) and "answer" in decided]
+    return max(answered, key=lambda step: str(settled[step].get("at", "")), default=None)
 
 
 def refuse_answered(run: str, settled: Mapping[str, Any], pause: str | None) -> None:
