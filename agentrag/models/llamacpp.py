@@ -49,9 +49,10 @@ class LlamaCppModel:
                 too many calls wait for it.
         """
         self._hold()
-        async with self.server.turn():
-            with self._breaker.call():
-                return await self._twice(request, Delivery(on_text) if on_text else None)
+        with after(Usage()):  # what fails before it is asked has cost nothing
+            async with self.server.turn():
+                with self._breaker.call():
+                    return await self._twice(request, Delivery(on_text) if on_text else None)
 
     async def _twice(self, request: ChatRequest, delivery: Delivery | None) -> Completion:
         """Ask, and ask once more where the server dies before its first word."""

@@ -181,6 +181,7 @@ async def test_a_local_model_whose_calls_fail_again_and_again_is_left_alone(smol
         told.append((str(caught.value).split(" within ")[0], cost_of(caught.value).calls))
     await model.aclose()
     assert told[:2] == [("Model 'slow' did not load", 0)] * 2
+    assert told[2][1] == 0
     assert told[2][0].startswith("Model 'slow' is left alone for 30 s more after 2 faults in a row")
 
 

@@ -25,7 +25,7 @@ _TOP: Mapping[str, str] = {
     "inputs": "Channels that a run is given: a type each, or {type, default, values}.",
     "outputs": "Channels that a run returns.",
     "channels": "Channels that no node type declares, or another bound or merge for one that is declared.",
-    "models": "Model slots, and the binding that fills each unless the run says otherwise.",
+    "models": "Model slots, and the binding that fills each unless the run says otherwise; or a list of bindings, a chain.",
     "budget": "The most that a run may cost; with `mode: audit` it is only reported.",
     "degrade": "What to make cheaper when too little of the budget is left, first rung first.",
     "nodes": "Nodes with their settings, by name; `use` is the node type.",
@@ -168,7 +168,9 @@ def _chosen(options: list[Schema]) -> Schema:
     named = {option.get("$ref", "").removeprefix("#/$defs/") for option in options}
     if "Choose" in named:
         return _ref("Step")
-    return _ref("Branch") if "When" in named else _either(*options)
+    if "When" in named:
+        return _ref("Branch")
+    return _either(*options) if len(options) == 2 else {"anyOf": options}
 
 
 def _either(text: Schema, other: Schema) -> Schema:

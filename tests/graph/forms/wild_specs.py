@@ -92,6 +92,7 @@ inputs = st.sampled_from(["str", "int"]) | st.fixed_dictionaries(
     {"type": st.sampled_from(["str", "history"])},
     optional={"default": data, "values": st.lists(scalars, max_size=2), "about": texts},
 )
+bindings = texts.filter(lambda name: bool(name.strip()) and "," not in name)
 specs = st.builds(
     lambda **parts: GraphSpec.model_validate({"agentrag": 1, **parts}),
     name=labels,
@@ -104,7 +105,7 @@ specs = st.builds(
         st.fixed_dictionaries({}, optional={"type": st.just("str"), "max": st.integers(1, 9), "about": texts}),
         max_size=2,
     ),
-    models=st.dictionaries(labels, texts, max_size=2),
+    models=st.dictionaries(labels, bindings | st.lists(bindings, min_size=2, max_size=3, unique=True), max_size=2),
     nodes=st.dictionaries(labels, nodes, max_size=3),
     flow=st.lists(st.recursive(leaves, steps_of, max_leaves=6), max_size=4),
 )
