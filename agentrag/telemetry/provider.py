@@ -60,7 +60,7 @@ def flush(seconds: float = LIMIT) -> bool:
 def _opened(telemetry: Telemetry) -> TracerProvider:
     """One exporter per endpoint and process, so that its queue and its thread outlive single runs."""
     for name in _LIBRARIES:
-        logging.getLogger(name).addFilter(_Once())
+        logging.getLogger(name).addFilter(_ONCE)
     exporter = OTLPSpanExporter(_endpoint(telemetry.otlp or ""), headers=_headers(telemetry.headers_env))
     sampled = None if os.environ.get("OTEL_TRACES_SAMPLER") else ParentBased(TraceIdRatioBased(telemetry.sample))
     provider = TracerProvider(sampled, _resource(telemetry.service), shutdown_on_exit=False)
@@ -76,12 +76,15 @@ class _Once(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: set[object] = set()
+        self.seen: set[object] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        new = record.msg not in self._seen
-        self._seen.add(record.msg)
+        new = record.msg not in self.seen
+        self.seen.add(record.msg)
         return new
+
+
+_ONCE = _Once()
 
 
 def _endpoint(base: str) -> str:

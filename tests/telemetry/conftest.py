@@ -24,6 +24,7 @@ def _test_nodes() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(provider, "_providers", [])
+    provider._ONCE.seen.clear()
     yield
     provider.flush(0.5)
 

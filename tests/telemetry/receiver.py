@@ -31,10 +31,11 @@ class Got:
 
 @dataclass
 class Receiver:
-    """What came, and how the endpoint behaves: "ok", "slow" (never answers) or a status code."""
+    """What came, and how the endpoint behaves: "ok", "slow" (answers when all is over) or a status code."""
 
     behaviour: str = "ok"
     url: str = ""
+    stop: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -47,7 +48,8 @@ class Receiver:
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         self.paths.append(request.path)
         if self.behaviour == "slow":
-            await asyncio.sleep(3600)
+            await self.stop.wait()
+            return web.Response(status=503)
         if self.behaviour != "ok":
             return web.Response(status=int(self.behaviour))
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -77,7 +79,6 @@ class Receiver:
 def receiving(behaviour: str = "ok") -> Iterator[Receiver]:
     """Receive in a thread with an event loop of its own, as another process would."""
     receiver, loop, ready = Receiver(behaviour), asyncio.new_event_loop(), threading.Event()
-    stop = asyncio.Event()
 
     async def serve() -> None:
         app = web.Application(client_max_size=2**26)
@@ -88,7 +89,7 @@ def receiving(behaviour: str = "ok") -> Iterator[Receiver]:
         await site.start()
         receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         ready.set()
-        await stop.wait()
+        await receiver.stop.wait()
         await runner.cleanup()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
@@ -97,7 +98,7 @@ def receiving(behaviour: str = "ok") -> Iterator[Receiver]:
     try:
         yield receiver
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(receiver.stop.set)
         thread.join(10)
         loop.close()
 
