@@ -14,6 +14,8 @@ from agentrag.graph.forms.yaml import to_yaml
 from agentrag.graph.spec import GraphSpec, prompts_of, use_of
 
 _HEADER = ("inputs", "outputs", "channels", "flow")
+_LATER = frozenset({"schema", "share"})
+"""Keys of steps that the language has not always had: a flow that does not use them is what it was before."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Manifest:
 def _parts(spec: GraphSpec, under: str) -> Iterator[tuple[str, str]]:
     data = spec.model_dump(mode="json", include=set(_HEADER))
     for name in _HEADER:
-        yield f"{under}{name}", _hash(data[name], ordered=name == "flow")  # values are joined in the order of the branches
+        # values are joined in the order of the branches
+        yield f"{under}{name}", _hash(_as_ever(data[name]), ordered=name == "flow")
     for slot, binding in spec.models.items():
         yield f"{under}models.{slot}", _hash(binding)
     for name, item in spec.nodes.items():
@@ -45,6 +48,13 @@ def _parts(spec: GraphSpec, under: str) -> Iterator[tuple[str, str]]:
         yield f"{under}prompts.{prompt}", _hash(spec.prompts.text(prompt))
     for use, inner in spec.graphs.items():
         yield from _parts(inner, f"{under}graphs.{use}.")
+
+
+def _as_ever(data: Any) -> Any:
+    """The data of a flow as it was before there were `_LATER` keys, so that runs that began then go on."""
+    if isinstance(data, dict):
+        return {key: _as_ever(value) for key, value in data.items() if value is not None or key not in _LATER}
+    return [_as_ever(item) for item in data] if isinstance(data, list) else data
 
 
 def _sources(spec: GraphSpec, under: str) -> Iterator[tuple[str, str]]:
