@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agentrag.core.errors import StoreError
-from agentrag.journal.export import export_cassette
+from agentrag.journal.export import export_cassette, refuse_uncopied
 from agentrag.journal.history import History
 from agentrag.journal.schema import faults, open_to_read
 
@@ -27,7 +26,8 @@ class Checked:
 
     Attributes:
         faults: What is wrong with the file, in SQLite's words.
-        whole: Ids of the runs of which everything can be read, oldest first.
+        whole: Ids of the runs of which everything can be read, oldest first. Where `faults` is not empty, the last calls and
+            notes of one may have been on a page that is lost: SQLite does not know of them any more.
         damaged: Why the other runs cannot be read, by id.
     """
 
@@ -54,7 +54,7 @@ def check(path: Path, target: Path | None = None) -> Checked:
         try:
             with History(place) as history:
                 runs = [past.record.run for past in reversed(history.runs(limit=None))]
-                damaged = _damaged(history, runs)
+                damaged = _damaged(history, runs, strict=bool(found))
         except StoreError:
             if not found:
                 raise
@@ -101,32 +101,38 @@ def _faults(path: Path) -> tuple[str, ...]:
         with closing(open_to_read(path)) as database, faults(path, "read"):
             rows = database.execute("PRAGMA integrity_check(100)").fetchall()
     except StoreError as error:
-        if not isinstance(error.__cause__, sqlite3.DatabaseError) or "malformed" not in str(error):
+        if "malformed" not in str(error):
             raise
-        return (str(error.__cause__),)
+        return (str(error.__cause__) or "a record claims to be larger than the memory",)
     return tuple(line for (text,) in rows for line in text.splitlines() if line != "ok")
 
 
-def _damaged(history: History, runs: Sequence[str]) -> dict[str, str]:
+def _damaged(history: History, runs: Sequence[str], *, strict: bool) -> dict[str, str]:
+    """Why runs cannot be read, by id; where it is `strict` they must also have no gap."""
     damaged: dict[str, str] = {}
     for run in runs:
         try:
-            _read_all(history, run)
+            numbers = _read_all(history, run)
             parent = _needed(history, run)
         except StoreError as error:
-            damaged[run] = str(error)
-        else:
-            if parent in damaged:
-                damaged[run] = f"Run {run} did not finish, and run {parent} that it was forked from is damaged."
+            lost = str(error).startswith("Unknown run")  # it was just listed
+            damaged[run] = f"Run {run} is not found by its name." if lost else str(error)
+            continue
+        if strict and numbers != list(range(1, len(numbers) + 1)):
+            damaged[run] = f"Calls or notes of run {run} are missing."
+        if parent in damaged:
+            damaged[run] = f"Run {run} did not finish, and run {parent} that it was forked from is damaged."
     return damaged
 
 
-def _read_all(history: History, run: str) -> None:
-    for call in history.calls(run):
+def _read_all(history: History, run: str) -> list[int]:
+    """Numbers of the calls and notes of a run, in order."""
+    calls, notes = history.calls(run), history.notes(run)
+    for call in calls:
         history.exchange(call)
-    history.notes(run)
     history.settled(run)
-    history.in_doubt(run)
+    refuse_uncopied(history.path, run)
+    return sorted([*(call.seq for call in calls), *(note.seq for note in notes)])
 
 
 def _needed(history: History, run: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,19 @@ def parsed_table(path: Path, text: str | bytes, run: str, what: str) -> dict[str
     if not isinstance(table, dict):
         raise damaged(path, run, what)
     return table
+
+
+@contextmanager
+def sound(path: Path, run: str, what: str) -> Iterator[None]:
+    """Take what cannot be made of a record's values, because they are of the wrong kind or missing, for damage.
+
+    Raises:
+        StoreError: See above.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        raise damaged(path, run, what) from error
 
 
 def damaged(path: Path, run: str, what: str) -> StoreError:

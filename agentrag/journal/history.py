@@ -10,12 +10,12 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from agentrag.core.errors import StoreError, UnknownNameError
 from agentrag.core.ports import RunRecord, RunStatus
 from agentrag.core.types import Usage
-from agentrag.journal.damage import damaged, parsed, parsed_table
+from agentrag.journal.damage import damaged, parsed, parsed_table, sound
 from agentrag.journal.lookup import known_run, nearest
 from agentrag.journal.owner import is_alive
 from agentrag.journal.past import Expected, PastCall, PastNote, PastRun, PastStep, total
@@ -30,7 +30,7 @@ _RUN = """
 _CALLS = """
     SELECT step, ordinal, kind, target, effect, at, reused, answers.seconds, answers.id, seq,
            CASE kind WHEN 'chat' THEN json_extract(CAST(body AS TEXT), '$.usage', '$.model') END
-    FROM calls JOIN answers ON answers.id = calls.answer WHERE run = ? ORDER BY seq"""
+    FROM calls LEFT JOIN answers ON answers.id = calls.answer AND answers.key = calls.key WHERE run = ? ORDER BY seq"""
 _BROKEN = """
     SELECT step FROM calls JOIN answers ON answers.id = calls.answer
     WHERE run = ? AND kind = 'chat' AND NOT json_valid(CAST(body AS TEXT)) ORDER BY seq LIMIT 1"""
@@ -111,7 +111,11 @@ class History:
                 raise
             ((step,),) = self._rows(_BROKEN, (number,))
             raise damaged(self.path, run, f"the answer to a call of step {step}") from error
-        return [self._call(run, row) for row in rows]
+        calls: list[PastCall] = []
+        for row in rows:
+            with sound(self.path, run, f"the answer to a call of step {row[0]}"):
+                calls.append(_call(row))
+        return calls
 
     def exchange(self, call: PastCall) -> tuple[Any, Any]:
         """What a call asked and what it was answered, as JSON data."""
@@ -131,10 +135,11 @@ class History:
         query = "SELECT step, kind, body, at, seq FROM notes WHERE run = ? ORDER BY seq"
         number = self._number(run)
         rows = self._rows(query, (number,), number)
-        return [
-            PastNote(step, kind, parsed_table(self.path, body, run, f"a note of step {step}"), utc(at), seq)
-            for step, kind, body, at, seq in rows
-        ]
+        with sound(self.path, run, "a note"):
+            return [
+                PastNote(step, kind, parsed_table(self.path, body, run, f"a note of step {step}"), utc(at), seq)
+                for step, kind, body, at, seq in rows
+            ]
 
     def settled(self, run: str) -> dict[str, Any]:
         """What was decided by chance, by time or by people in a run, by its full id: JSON data by step."""
@@ -187,11 +192,12 @@ class History:
         if outputs is not None:
             parsed_table(self.path, outputs, run, "the outputs")
         calls = self.calls(run)
-        paid, saved = total(call.usage for call in calls), total(call.saved for call in calls)
-        over = None if ended is None else utc(ended)
         alive = status == "running" and owner is not None and is_alive(self.path, owner, patience=0.0)
         record = RunRecord(run, graph, ref, tenant, given, hashes, texts, how, parent, cut)
-        return PastRun(record, status, utc(started), over, seconds, outputs, error, paid, saved, alive)
+        with sound(self.path, run, "the record"):
+            paid, saved = total(call.usage for call in calls), total(call.saved for call in calls)
+            over = None if ended is None else utc(ended)
+            return PastRun(record, status, utc(started), over, seconds, outputs, error, paid, saved, alive)
 
     def _damaged(self, number: int, damage: str) -> PastRun | None:
         texts = ", ".join(f"CAST({column} AS BLOB)" for column in ("run", "graph", "tenant", "status"))
@@ -199,22 +205,10 @@ class History:
         if not rows:
             return None  # it was deleted meanwhile
         ((*found, started),) = rows
-        run, graph, tenant, status = (text.decode(errors="replace") for text in found)
-        record, begun = RunRecord(run, graph, tenant=tenant), utc(started)
-        return PastRun(record, status, begun, None, 0.0, None, damage, Usage(), Usage(), damage=damage)
-
-    def _call(self, run: str, row: tuple[Any, ...]) -> PastCall:
-        step, ordinal, kind, target, effect, at, reused, seconds, answer, seq, told = row
-        usage, model = json.loads(told) if told else (None, None)
-        counted = Usage(calls=0 if kind in ("clock", "random") else 1)
-        if usage:
-            try:
-                counted = Usage(**{name: value for name, value in usage.items() if name in _USAGE})
-            except (AttributeError, TypeError) as error:
-                raise damaged(self.path, run, f"the answer to a call of step {step}") from error
-        cost = replace(counted, seconds=seconds)
-        paid, saved = (Usage(reused=1), cost) if reused else (cost, Usage())
-        return PastCall(step, ordinal, kind, target, model or "", effect, utc(at), paid, saved, answer, seq)
+        run, graph, tenant, status = ((text or b"").decode(errors="replace") for text in found)
+        stood = cast("RunStatus", status)
+        record, begun = RunRecord(run, graph, tenant=tenant), utc(started if isinstance(started, float) else 0.0)
+        return PastRun(record, stood, begun, None, 0.0, None, damage, Usage(), Usage(), damage=damage)
 
     def _number(self, run: str) -> int:
         with self._lock, faults(self.path, "read"):
@@ -235,3 +229,16 @@ class History:
 def utc(at: float) -> datetime:
     """Seconds since 1970 as a time."""
     return datetime.fromtimestamp(at, UTC)
+
+
+def _call(row: tuple[Any, ...]) -> PastCall:
+    step, ordinal, kind, target, effect, at, reused, seconds, answer, seq, told = row
+    if answer is None:
+        raise LookupError("the answer is not there")
+    usage, model = json.loads(told) if told else (None, None)
+    counted = Usage(calls=0 if kind in ("clock", "random") else 1)
+    if usage:
+        counted = Usage(**{name: value for name, value in usage.items() if name in _USAGE})
+    cost = replace(counted, seconds=seconds)
+    paid, saved = (Usage(reused=1), cost) if reused else (cost, Usage())
+    return PastCall(step, ordinal, kind, target, model or "", effect, utc(at), paid, saved, answer, seq)

@@ -26,7 +26,7 @@ Answer = tuple[int, bytes, float]
 """Number, body as JSON, and the seconds that it took."""
 
 SEEN_SECONDS = 0.1
-"""For so long a file that was there is taken to be there still."""
+"""For so long a file that was there is taken to be there still: to look takes 2 us."""
 
 to_json: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CALL = f"INSERT INTO calls VALUES ({', '.join('?' * 13)})"
@@ -65,10 +65,7 @@ class Records:
             self._owner.release()
 
     def refuse_lost(self) -> None:
-        """Refuse to go on where the file was deleted: what is written now, nobody will ever read.
-
-        It is looked at only now and then, for looking takes 2 us.
-        """
+        """Refuse to go on where the file was deleted: what is written now, nobody will ever read."""
         now = perf_counter()
         if now - self._seen < SEEN_SECONDS:
             return
@@ -116,7 +113,7 @@ class Records:
 
     def end(self, run: OpenRun, status: RunStatus, outputs: bytes | None, error: str) -> None:
         """Say how a run ended, write what waits, and leave it to others."""
-        with self._writing() as database:
+        with self._writing(run) as database:
             numbers = self._write_waiting(run)
             told = (status, self.clock(), perf_counter() - run.begun, outputs, error)
             database.execute(_END, (*told, self._owner.name, run.number))
@@ -128,7 +125,7 @@ class Records:
         Where that fails, the answer was paid for: it waits, and is written before the run makes another call.
         """
         try:
-            with self._writing():
+            with self._writing(run):
                 number = self._write_answer(run, call, body, seconds, reused)
                 self._write_notes(run)
         except StoreError as error:
@@ -142,13 +139,13 @@ class Records:
         """Write the answers and notes that wait."""
         if not (run.waiting or run.notes):
             return
-        with self._writing():
+        with self._writing(run):
             numbers = self._write_waiting(run)
         self._written(run, numbers)
 
     def reuse(self, run: OpenRun, call: OutwardCall, number: int) -> Answer | None:
         """Write that a call was given an earlier answer; None where that is no longer there."""
-        with self._writing():
+        with self._writing(run):
             answer = self.answer(number, call.key)
             if answer is None:
                 return None
@@ -201,19 +198,22 @@ class Records:
         del run.settled[step]
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        database = self._database
+    def _writing(self, run: OpenRun | None = None) -> Iterator[sqlite3.Connection]:
+        """A transaction; where it fails, what it has written of `run` was not counted."""
+        database, seq = self._database, run.seq if run else 0
         with self._lock:
             try:
                 database.execute("BEGIN IMMEDIATE")
                 yield database
                 database.execute("COMMIT")
             except BaseException as error:
+                if run:
+                    run.seq = seq
                 # SQLite itself rolls back on a full disk
                 with faults(self.path, "written"):
                     if database.in_transaction:
                         database.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
+                if isinstance(error, sqlite3.Error | MemoryError):
                     raise journal_error(self.path, "written", error) from error
                 raise
 

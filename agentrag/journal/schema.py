@@ -124,7 +124,7 @@ def faults(path: Path, doing: str) -> Iterator[None]:
     """Turn an error of SQLite or of the file system into a StoreError; `doing` is "read" or "written"."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, MemoryError) as error:
         raise journal_error(path, doing, error) from error
 
 
@@ -133,6 +133,8 @@ def journal_error(path: Path, doing: str, error: Exception) -> StoreError:
     text = " ".join(str(error).split())
     if isinstance(error, sqlite3.IntegrityError):
         text = "another process carries on the same run, and was first"
+    if isinstance(error, MemoryError):
+        text = "database disk image is malformed: a record claims to be larger than the memory"
     hints = [f". {hint}" for sign, hint in _HINTS if sign in text]
     return StoreError(f"Journal {path} cannot be {doing}: {text}{''.join(hints[:1])}")
 
@@ -141,7 +143,7 @@ def journal_error(path: Path, doing: str, error: Exception) -> StoreError:
 def _usable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, sqlite3.Error) as error:
+    except (OSError, ValueError, sqlite3.Error, MemoryError) as error:
         raise journal_error(path, "used", _reason(path, error)) from error
 
 
