@@ -66,8 +66,8 @@ def smear(data: bytearray, chance: random.Random) -> None:
 
 
 def cut(data: bytearray, chance: random.Random) -> None:
-    """Cut the file short."""
-    del data[chance.randrange(PAGE, len(data)) :]
+    """Cut the file short, more often by little than by much."""
+    del data[len(data) - 1 - int((len(data) - PAGE) * chance.random() ** 3) :]
 
 
 @pytest.mark.parametrize("harm", [overwrite, smear, cut])
