@@ -3,14 +3,19 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from agentrag.app import Graph
 from agentrag.cli.chat import Conversation, trimmed
 from agentrag.core.errors import ModelError
+from agentrag.core.settings import Settings
 from agentrag.core.types import Message
+from agentrag.journal.sqlite import SqliteJournal
 from agentrag.testing.fakes import Reply, ScriptedModel, fake_deps, passages
+from agentrag.threads import Thread
 
 LAMP = "The lamp of the lighthouse is red."
 BOAT = "The boat Rissa is long."
@@ -94,3 +99,18 @@ def test_a_long_conversation_is_trimmed_to_its_newest_turns(sizes: list[int], ke
     history = [Message("assistant" if n % 2 else "user", "x" * size) for n, size in enumerate(sizes)]
     found = trimmed(history)
     assert found == history[len(history) - kept :]
+
+
+def test_a_conversation_in_a_thread_goes_on_after_a_restart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    asked: list[str] = []
+    for line in ("What colour is the lamp?", "And the boat?"):
+        model = ScriptedModel(["Is the boat Rissa long?", "yes", BOAT] if asked else ["yes", LAMP])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{line}\n"))
+        with asyncio.Runner() as runner, closing(SqliteJournal(tmp_path / "journal.sqlite")) as journal:
+            deps = fake_deps(model, passages(LAMP, BOAT)).but(journal=journal)
+            Conversation(Graph.load("ask"), deps, {}, Thread("trip", settings)).hold(runner)
+        asked.append(model.requests[0].messages[-1].content)
+    assert "What colour is the lamp?" in asked[1]
+    assert LAMP in asked[1]
+    assert [question for question, _ in Thread("trip", settings).turns()] == ["What colour is the lamp?", "And the boat?"]

@@ -124,6 +124,21 @@ async def test_what_is_no_answer_is_asked_again(form: Form) -> None:
 
 
 @FORMS
+async def test_an_answer_may_be_what_a_schema_asks_for(form: Form) -> None:
+    context = deps()
+    schema = "{type: object, properties: {beds: {type: integer}}, required: [beds]}"
+    asking = f'  - ask_human: {{question: "Beds?", schema: {schema}, out: form}}\n  - fast\n'
+    compiled = form(spec(asking, "[form]"), InMemorySaver())
+    told = await compiled.ainvoke({"question": "cat"}, THREAD, context=context)
+    (asked,) = told["__interrupt__"]
+    assert asked.value["flow.0.ask_human"]["schema"]["required"] == ["beds"]
+    again = await compiled.ainvoke(Command(resume={"beds": "two"}), THREAD, context=context)
+    assert again["__interrupt__"][0].value == asked.value
+    assert await compiled.ainvoke(Command(resume={"beds": 2}), THREAD, context=context) == {"form": {"beds": 2}}
+    assert (await compiled.aget_state(THREAD)).values["form"] == {"beds": 2}
+
+
+@FORMS
 @pytest.mark.parametrize("kept", [True, False], ids=["one journal", "a journal that knows nothing"])
 async def test_questions_one_after_the_other_get_their_own_answers(form: Form, kept: bool) -> None:
     journal = MemoryJournal()
