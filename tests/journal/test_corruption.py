@@ -88,8 +88,8 @@ async def test_a_damaged_file_gives_what_was_recorded_or_a_clear_error(tmp_path:
         assert harm is cut or set(whole) <= readable  # SQLite reads nothing of a file that is shorter than its head says
         told["whole"] += len(whole)
         await gone_on_with(path, told)
-    # SQLite keeps no checksums of records, and knows of none on a page that is lost
-    assert told["changed"] <= max(1, times / 50)
+    # SQLite keeps no checksums of what is in a record, and does not miss those that were on a page that was cut off
+    assert not told["changed"] or harm is not overwrite
     assert told["whole"] > (0 if harm is cut else 4 * times)  # of eight runs each time
     print(harm.__name__, dict(told))
 
