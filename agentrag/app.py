@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from agentrag.back_ends import CollectionNames, open_deps
+from agentrag.core.account import Spending
 from agentrag.core.calls import new_run_id
 from agentrag.core.deps import Deps, Origin
-from agentrag.core.events import Event, RunFinished
+from agentrag.core.events import BudgetEnded, Degraded, Event, RunFinished
 from agentrag.core.node import Node
 from agentrag.core.resources import find_graph, shipped_name
 from agentrag.core.settings import Settings
@@ -40,6 +41,9 @@ class Result:
         usage: What each node cost, by node name.
         saved: What calls that were answered from the journal had cost when they were made, by node name.
         seconds: Wall time of the run.
+        limited: Where a budget ended something, so that the outputs are a best effort; empty where none did.
+        degraded: What was made cheaper to keep to a budget, in order.
+        budget: What was spent of the run's budget; None where it had none.
     """
 
     run: str
@@ -48,6 +52,14 @@ class Result:
     usage: Mapping[str, Usage]
     saved: Mapping[str, Usage]
     seconds: float
+    limited: tuple[BudgetEnded, ...] = ()
+    degraded: tuple[Degraded, ...] = ()
+    budget: Spending | None = None
+
+    @property
+    def best_effort(self) -> bool:
+        """Whether a budget ended something, so that a larger one might give better outputs."""
+        return bool(self.limited)
 
     def __getitem__(self, name: str) -> Any:
         return self.outputs[name]
@@ -151,6 +163,7 @@ class Graph:
         settings: Settings | None = None,
         models: Mapping[str, str] | None = None,
         collections: CollectionNames | None = None,
+        budget: Mapping[str, Any] | None = None,
         **inputs: Any,
     ) -> AsyncGenerator[Event, None]:
         """Run the graph and yield what happens, ending with `RunFinished`. Leaving the loop early cancels the run.
@@ -161,6 +174,8 @@ class Graph:
             settings: See `open_deps`; this and the next two are of no effect with `deps`.
             models: See `open_deps`.
             collections: See `open_deps`.
+            budget: The most that the run may cost, e.g. `{"calls": 12, "usd": 0.02}`, unit by unit before what the graph says;
+                `{"mode": "audit"}` only reports.
             inputs: The graph's inputs.
 
         Raises:
@@ -173,19 +188,21 @@ class Graph:
         checked_inputs(self.spec, inputs)  # before any back end is opened
 
         def begun(back_ends: Deps) -> AsyncGenerator[Event, None]:
-            return stream_run(self._compiled, self.spec, inputs, self._started(back_ends))
+            return stream_run(self._compiled, self.spec, inputs, self._started(back_ends, budget))
 
         if deps is not None:
             return begun(deps)
-        return _opened(open_deps(self, settings, models=models, collections=collections), begun)
+        return _opened(open_deps(self, settings, models=models, collections=collections, budget=budget), begun)
 
     @cached_property
     def ref(self) -> str:
         """Where it can be loaded from again: a shipped name or a path; "" for a graph made in Python."""
         return "" if self.file is None else shipped_name(self.file) or str(self.file.resolve())
 
-    def _started(self, deps: Deps) -> Deps:
+    def _started(self, deps: Deps, budget: Mapping[str, Any] | None) -> Deps:
         """The back ends with a name for a new run, and what its record says of its start."""
+        if budget:
+            deps = deps.but(origin=replace(deps.origin, options={**deps.origin.options, "budget": dict(budget)}))
         return deps if deps.run else deps.but(run=new_run_id(), origin=Origin(self.ref, deps.origin.options))
 
     async def run(
@@ -195,20 +212,22 @@ class Graph:
         settings: Settings | None = None,
         models: Mapping[str, str] | None = None,
         collections: CollectionNames | None = None,
+        budget: Mapping[str, Any] | None = None,
         on_event: Callable[[Event], None] | None = None,
         **inputs: Any,
     ) -> Result:
         """Run the graph to its end; arguments and errors as in `stream`. `on_event` is called with every event."""
         begun = perf_counter()
         last: Event | None = None
-        events = self.stream(deps, settings=settings, models=models, collections=collections, **inputs)
+        events = self.stream(deps, settings=settings, models=models, collections=collections, budget=budget, **inputs)
         async with aclosing(events):
             async for last in events:
                 if on_event:
                     on_event(last)
         if not isinstance(last, RunFinished):
             raise TypeError(f"the run ended with {last!r} instead of RunFinished")
-        return Result(last.run, last.outputs, last.state, last.usage, last.saved, perf_counter() - begun)
+        told = (last.run, last.outputs, last.state, last.usage, last.saved, perf_counter() - begun)
+        return Result(*told, last.limited, last.degraded, last.budget)
 
     def run_sync(self, deps: Deps | None = None, **arguments: Any) -> Result:
         """`run` for code without an event loop; takes the same arguments."""

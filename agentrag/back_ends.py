@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from agentrag.core.budget import Purse
+from agentrag.core.budget import Purse, Rate
 from agentrag.core.chain import chained
-from agentrag.core.deps import Deps, Origin
+from agentrag.core.deps import Binding, Deps, Origin
 from agentrag.core.errors import SettingsError, UnknownNameError
 from agentrag.core.located import Nowhere, load_yaml
-from agentrag.core.ports import ChatModel, Embedder, Journal, Searcher
+from agentrag.core.ports import Embedder, Journal, Searcher
 from agentrag.core.settings import Settings, load_settings
 from agentrag.graph.loader import read_graph_text
 from agentrag.graph.spec import GraphSpec
+from agentrag.graph.variants import rebinds_of, with_inner
 from agentrag.telemetry.watched import watched
+
+if TYPE_CHECKING:
+    from agentrag.models.bind import Models
 
 CollectionNames = Mapping[str, str | Sequence[str]]
 ModelNames = Mapping[str, str | Sequence[str]]
@@ -40,6 +44,7 @@ async def open_deps(
     collections: CollectionNames | None = None,
     journal: Journal | None = None,
     tenant: str | None = None,
+    budget: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Deps]:
     """Open the back ends that a graph needs; they serve any number of runs and close with the context.
 
@@ -52,6 +57,7 @@ async def open_deps(
         journal: Where calls are recorded; `journal.sqlite` in the settings' home where None.
         tenant: Whose runs these back ends serve, "" for nobody's; the one that the settings name where None. It decides which
             collections and which cache are opened, which answers may be reused, and who pays.
+        budget: The most that each run may cost, before what the graph says; see `Graph.stream`.
 
     Raises:
         TenantError: It cannot be the name of a tenant.
@@ -63,14 +69,18 @@ async def open_deps(
     _refuse_unknown("collection slot", collections or {}, graph.spec.collection_slots)
     async with AsyncExitStack() as stack:
         given = {slot: chained(names) for slot, names in (models or {}).items()}
-        chat = await _open_models(stack, settings, slot_bindings(graph, settings, given))
+        slots = slot_bindings(graph, settings, given)
+        pool = await _open_pool(stack, settings)
+        chat = {slot: pool.get(binding) for slot, binding in slots.items()}
         searchers, embedder = _open_collections(stack, settings, graph.spec, collections or {})
         if journal is None:
             journal = _open_journal(settings)
             stack.callback(journal.close)
-        origin = Origin(options={"models": given, "collections": dict(collections or {})})
-        deps = Deps(chat, searchers, graph.spec.prompts, journal, embedder, tenant=settings.tenant, origin=origin)
-        yield watched(deps.but(purse=_open_purse(stack, settings)), settings)
+        options = {"models": given, "collections": dict(collections or {})} | ({"budget": dict(budget)} if budget else {})
+        deps = Deps(chat, searchers, graph.spec.prompts, journal, embedder, tenant=settings.tenant)
+        deps = deps.but(origin=Origin(options=options), purse=_open_purse(stack, settings))
+        rates, rebinds = _rates(graph.spec, settings, slots, deps), _rebinds(graph.spec, settings, pool)
+        yield watched(deps.but(rates=rates, bindings=rebinds), settings)
 
 
 def slot_bindings(graph: Described, settings: Settings, given: Mapping[str, str]) -> dict[str, str]:
@@ -103,11 +113,34 @@ def _unknown_bindings(
             yield ("models", slot, *([index] if len(names) > 1 else [])), error
 
 
-async def _open_models(stack: AsyncExitStack, settings: Settings, bindings: Mapping[str, str]) -> dict[str, ChatModel]:
+async def _open_pool(stack: AsyncExitStack, settings: Settings) -> Models:
     from agentrag.models.bind import Models  # lazy: brings the HTTP client
 
-    pool = await stack.enter_async_context(Models(settings))
-    return {slot: pool.get(binding) for slot, binding in bindings.items()}
+    return await stack.enter_async_context(Models(settings))
+
+
+def _rates(spec: GraphSpec, settings: Settings, slots: Mapping[str, str], deps: Deps) -> Mapping[str, Rate]:
+    """What the models of slots cost, where a budget asks for it."""
+    if deps.purse is None and not deps.origin.options.get("budget") and not any(each.budget for each in with_inner(spec)):
+        return {}
+    from agentrag.graph.planning.prices import prices_of  # lazy: knows what litellm's models cost
+
+    return prices_of(settings, slots)
+
+
+def _rebinds(spec: GraphSpec, settings: Settings, pool: Models) -> dict[str, Binding]:
+    """The models to which rungs of the graph's ladder bind slots.
+
+    Raises:
+        SettingsError: A name is not that of a binding.
+    """
+    names = rebinds_of(spec)
+    if not names:
+        return {}
+    from agentrag.graph.planning.prices import prices_of  # lazy: as above
+
+    rates = prices_of(settings, {name: name for name in names})
+    return {name: Binding(pool.get(name), rates[name]) for name in names}
 
 
 def _open_collections(

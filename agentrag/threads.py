@@ -80,6 +80,7 @@ class Thread:
         *,
         models: ModelNames | None = None,
         collections: CollectionNames | None = None,
+        budget: Mapping[str, Any] | None = None,
         on_event: Callable[[Event], None] | None = None,
         **inputs: Any,
     ) -> Result:
@@ -89,7 +90,7 @@ class Thread:
         """
         if "history" in graph.spec.inputs and "history" not in inputs:
             inputs["history"] = self.history(graph.spec)
-        async with open_deps(graph, self.settings, models=models, collections=collections) as deps:
+        async with open_deps(graph, self.settings, models=models, collections=collections, budget=budget) as deps:
             return await graph.run(self.joined(deps), on_event=on_event, **inputs)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentrag.cli.budgets import budget_json
 from agentrag.cli.console import clean, err, note, out, say
 from agentrag.core.events import Event, StepStarted, Token
 from agentrag.core.types import Citation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agentrag.app import Result
 
 NOT_FOUND = "not in the documents"
+NO_ANSWER = "no answer"
 UNSUPPORTED = "[?]"
 QUOTE_CHARACTERS = 160
 
@@ -68,7 +70,7 @@ class Draft:
 def print_answer(result: Result) -> None:
     """Print the answer, in which [?] marks what nothing supports, then the sources it cites."""
     answer = str(result.outputs.get("answer", ""))
-    say(answer or NOT_FOUND)
+    say(answer or (NO_ANSWER if result.best_effort else NOT_FOUND))
     if result.outputs.get("abstained"):
         if result.state.get("passages") == []:
             note("the search found no passage at all; what collections hold: agentrag collections list")
@@ -117,6 +119,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "citations": [asdict(citation) for citation in result.outputs.get("citations", [])],
         "usage": {node: asdict(usage) for node, usage in result.usage.items()},
         "run": result.run,
+        **budget_json(result),
     }
 
 

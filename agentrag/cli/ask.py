@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agentrag.cli.budgets import BudgetOption, budget
 from agentrag.cli.console import fail, pairs, run_async, say_json
 from agentrag.cli.options import (
     CollectionOption,
@@ -14,6 +15,7 @@ from agentrag.cli.options import (
     InputOption,
     JsonOption,
     ModelsOption,
+    ThreadOption,
     bindings,
     collections,
 )
@@ -26,6 +28,8 @@ def ask(
     every: EveryModelOption = None,
     models: ModelsOption = None,
     inputs: InputOption = None,
+    limits: BudgetOption = None,
+    thread: ThreadOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from your documents, citing them.
@@ -33,7 +37,7 @@ def ask(
     Citations are numbered, and each was checked against the text that it names.
     Where the documents do not answer the question, "not in the documents" is printed and the exit code is 0 too.
     """
-    slots, named, given = bindings(every, models), collections(collection), pairs(inputs or [], "--input")
+    slots, named, given, most = bindings(every, models), collections(collection), pairs(inputs or [], "--input"), budget(limits)
     if not question.strip():
         raise fail("the question is empty", 2)
     if "question" in given:
@@ -43,16 +47,20 @@ def ask(
         # lazy: --help needs none of it
         from agentrag.app import Graph
         from agentrag.cli import answers
+        from agentrag.cli.budgets import note_budget
         from agentrag.cli.inputs import typed
         from agentrag.cli.results import watched
+        from agentrag.threads import run_in
 
         agent = Graph.load(graph)
         values = typed(agent.spec, {"question": question, **given})
-        result = await watched(lambda see: agent.run(models=slots, collections=named, on_event=see, **values), quiet=as_json)
+        arguments = {"models": slots, "collections": named, "budget": most, **values}
+        result = await watched(lambda see: run_in(thread, agent, on_event=see, **arguments), quiet=as_json)
         if as_json:
             say_json(answers.as_json(result))
             return
         answers.print_answer(result)
+        note_budget(result)
         answers.note_cost(result)
 
     run_async(main)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrag.cli.answers import Draft, note_cost, print_answer
+from agentrag.cli.budgets import budget_json, note_budget
 from agentrag.cli.console import fail, note, say
 from agentrag.core.errors import PausedError
 from agentrag.core.events import Event, RunStarted
@@ -76,7 +77,7 @@ def as_json(result: Result) -> dict[str, Any]:
     from pydantic_core import to_jsonable_python
 
     usage = to_jsonable_python(result.usage)
-    return {"outputs": to_jsonable_python(result.outputs), "usage": usage, "run": result.run}
+    return {"outputs": to_jsonable_python(result.outputs), "usage": usage, "run": result.run, **budget_json(result)}
 
 
 def print_outputs(result: Result) -> None:
@@ -88,6 +89,7 @@ def print_outputs(result: Result) -> None:
     for name, value in result.outputs.items():
         if name not in {"answer", "abstained", "citations"}:
             say(f"{name}: {value if isinstance(value, str) else to_json(value).decode()}")
+    note_budget(result)
     note_cost(result)
 
 

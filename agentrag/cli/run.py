@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agentrag.cli.budgets import BudgetOption, budget
 from agentrag.cli.console import pairs, run_async, say_json
 from agentrag.cli.options import (
     CollectionOption,
@@ -13,6 +14,7 @@ from agentrag.cli.options import (
     InputOption,
     JsonOption,
     ModelsOption,
+    ThreadOption,
     bindings,
     collections,
 )
@@ -24,13 +26,15 @@ def run(
     collection: CollectionOption = None,
     every: EveryModelOption = None,
     models: ModelsOption = None,
+    limits: BudgetOption = None,
+    thread: ThreadOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a graph and print its outputs.
 
     Values of inputs that are not text are written as in JSON: -i k=3, -i tags='["a", "b"]'.
     """
-    slots, named, given = bindings(every, models), collections(collection), pairs(inputs or [], "--input")
+    slots, named, given, most = bindings(every, models), collections(collection), pairs(inputs or [], "--input"), budget(limits)
 
     async def main() -> None:
         # lazy: --help needs none of it
@@ -38,10 +42,12 @@ def run(
         from agentrag.cli.inputs import typed
         from agentrag.cli.results import as_json as to_data
         from agentrag.cli.results import print_outputs, watched
+        from agentrag.threads import run_in
 
         agent = Graph.load(graph)
         values = typed(agent.spec, given)
-        result = await watched(lambda see: agent.run(models=slots, collections=named, on_event=see, **values), quiet=as_json)
+        arguments = {"models": slots, "collections": named, "budget": most, **values}
+        result = await watched(lambda see: run_in(thread, agent, on_event=see, **arguments), quiet=as_json)
         if as_json:
             say_json(to_data(result))
         else:

@@ -73,6 +73,7 @@ class Metered:
         need: What one exchange of it is reckoned to cost.
         reserved: What is set aside for all of its exchanges so far.
         begun: Text of its answer has come, so that a failure after it has cost something.
+        denied: Why a further exchange was refused.
     """
 
     account: Account
@@ -82,6 +83,7 @@ class Metered:
     rate: Rate | None = None
     reserved: Spend = NOTHING
     begun: bool = False
+    denied: Refusal | None = None
 
     @property
     def place(self) -> str:
@@ -95,7 +97,7 @@ class Metered:
         was no longer wanted, is reckoned to have cost all that was set aside.
 
         Raises:
-            BudgetError: It has not; nothing was sent.
+            BudgetError: It has not: nothing was sent, or nothing more where an exchange had failed that could be made again.
         """
         self.account.goes_on()
         refusal = self._reserve(self.need)
@@ -106,8 +108,10 @@ class Metered:
             with asking(self._again):
                 value = await work()
             spent, answered = self._paid(cost_of(self.call, value, usage_of(value))), True
-        except ModelError:
+        except ModelError as error:
             spent = self.reserved if self.begun else Spend(self.reserved.calls)
+            if self.denied is not None:
+                raise BudgetError(*self.denied, self.call.step) from error
             raise
         except BaseException:
             spent = self.reserved
@@ -117,7 +121,8 @@ class Metered:
         return value
 
     def _again(self, request: ChatRequest) -> bool:
-        return self._reserve(need_of(request, self.rate)) is None
+        self.denied = self._reserve(need_of(request, self.rate))
+        return self.denied is None
 
     def _reserve(self, amount: Spend) -> Refusal | None:
         refusal = self.account.reserve(amount, self.hold)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
@@ -85,6 +85,8 @@ def _paying(deps: Deps, account: Account | None) -> Iterator[None]:
     """Keep what was spent where the run ends so that it may be gone on with."""
     try:
         yield
+        if account is not None:
+            deps.journal.note(deps.run, "flow", "spent", asdict(account.spending()))
     except BaseException:
         if account is not None:
             keep_stretch(deps.journal, deps.run, account)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from agentrag.core.node import Node
@@ -30,3 +30,16 @@ def degraded(spec: GraphSpec, rungs: Iterable[Rung]) -> GraphSpec:
         elif isinstance(rung, RebindRung):
             models |= rung.rebind
     return spec.model_copy(update={"nodes": nodes, "models": models, "degrade": ()})
+
+
+def with_inner(spec: GraphSpec) -> Iterator[GraphSpec]:
+    """Yield a graph and those that it runs."""
+    yield spec
+    for inner in spec.graphs.values():
+        yield from with_inner(inner)
+
+
+def rebinds_of(spec: GraphSpec) -> list[str]:
+    """Names of the bindings that rungs of a graph, and of those that it runs, may bind slots to; sorted."""
+    rungs = [rung for each in with_inner(spec) for rung in each.degrade if isinstance(rung, RebindRung)]
+    return sorted({name for rung in rungs for name in rung.rebind.values()})

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from cel_expr_python import cel
 
-from agentrag.core.budget import Spend
+from agentrag.core.budget import ENDLESS, Spend
 from agentrag.core.channels import Channel, State
 from agentrag.core.errors import RunError, unknown
 from agentrag.core.sizes import UNBOUNDED
@@ -68,6 +68,7 @@ class Budget:
 
 BUDGET = "budget"
 """Its name in expressions."""
+UNLIMITED = Budget(Left.of(ENDLESS))
 
 
 class ExpressionError(ValueError):
@@ -101,7 +102,7 @@ class Expression:
     """A checked expression. Calling it costs about 3 us, about 5 us for each dataclass that it reads, and its measures.
 
     Attributes:
-        budgeted: It reads what is left of the budget: the state must have it under `BUDGET`.
+        budgeted: It reads what is left of the budget, which the state has under `BUDGET`, or which has no limit.
         reads: Channels that it uses, those under a measure included.
         measured: Channels under a measure.
     """
@@ -126,6 +127,8 @@ class Expression:
             RunError: It has no value for this state, e.g. an index beyond the end of a list.
         """
         try:
+            if self.budgeted and BUDGET not in state:
+                state = {**state, BUDGET: UNLIMITED}
             data = {name: convert(state[name]) for name, convert in self._convert.items()}
             for call in self._calls:
                 data[call.variable] = call(state, rounds)

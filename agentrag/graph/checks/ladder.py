@@ -19,9 +19,8 @@ from agentrag.graph.variants import degraded, with_setting
 
 def ladder(graph: Graph) -> Iterator[Finding]:
     """Yield what is wrong with the rungs, each for itself."""
-    if "budget" in graph.channels:
-        part = "inputs" if "budget" in graph.spec.inputs else "channels" if "budget" in graph.spec.channels else "nodes"
-        place = (part,) if part == "nodes" else (part, "budget")
+    if "budget" in graph.channels and "budget" not in graph.spec.inputs:
+        place = ("channels", "budget") if "budget" in graph.spec.channels else ("nodes",)
         yield Finding(place, "'budget' means the budget of the run in expressions; give the channel another name", key=True)
     for index, rung in enumerate(graph.spec.degrade):
         path: Path = ("degrade", index)

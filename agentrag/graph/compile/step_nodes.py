@@ -14,6 +14,7 @@ from langgraph.errors import GraphBubbleUp
 
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
+from agentrag.core.errors import InputError
 from agentrag.core.events import ChoiceMade, LoopFinished, RunFinished, RunStarted
 from agentrag.graph.compile.state import ABSENT, NOW, RUN, Lap, Ledger, changes, channels_in, laps_in
 from agentrag.graph.compile.task import given, run_id, with_answers
@@ -96,6 +97,8 @@ class Begin(LangGraphNode):
         """
         deps, info = given()
         deps = replace(deps, run=deps.run or run_id(info))
+        if deps.purse is not None or deps.origin.options.get("budget"):
+            raise InputError("A graph that is exported step by step keeps no budget; run it whole, without steps=True.")
         state = self.program.entered(_inputs(self.program, input))
         _open(self.program, state, deps)
         return changes(input, state) | {RUN: deps.run, NOW: Ledger()}

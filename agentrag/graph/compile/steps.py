@@ -13,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
 from agentrag.core.deps import Deps
+from agentrag.core.errors import Problem, SpecError
 from agentrag.graph.cel.expressions import Expression
 from agentrag.graph.compile.checkpoints import Saver, allowing
 from agentrag.graph.compile.state import NOW, RUN, Absent, Lap, Ledger, Slot
@@ -27,6 +28,7 @@ from agentrag.graph.flow.parallel import Fork
 from agentrag.graph.flow.program import Program
 from agentrag.graph.flow.repeat import Loop
 from agentrag.graph.spec import GraphSpec
+from agentrag.graph.variants import with_inner
 
 Ends = list[tuple[str, str]]
 """Open ends: (node, label of the arrow that leaves it)."""
@@ -40,7 +42,14 @@ def compile_steps(spec: GraphSpec, checkpointer: Saver | None = None) -> Compile
     It takes and returns what `compile_graph`'s does. Its state keys are the graph's channels. A node that stands once in
     the flow keeps its name ("write"); other steps are named by their path ("flow.2.choose").
     Cost: about 0.3 ms CPU per step; 1 ms with SQLite's checkpointer.
+
+    Raises:
+        SpecError: It, or a graph that it runs, has a budget.
     """
+    limited = [each.name for each in with_inner(spec) if each.budget is not None]
+    if limited:
+        what = "LangGraph decides there which step runs next, and no budget could be kept; export it whole, without steps=True"
+        raise SpecError([Problem(f"graph '{name}'", 0, 0, "budget", what) for name in limited])
     program = Program.of(spec)
     layout = _Layout(program)
     layout.add(_FIRST, Begin(program), [(START, "")])

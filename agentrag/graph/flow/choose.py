@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from agentrag.core.budget import ENDLESS
 from agentrag.core.channels import State
 from agentrag.core.errors import RunError
 from agentrag.core.events import ChoiceMade
@@ -38,13 +37,12 @@ def seen(state: State, frame: Frame, place: str, *expressions: Expression | None
 
     What they saw is settled in the journal, so that a resumed or replayed run decides the same.
     """
-    if not any(expression is not None and expression.budgeted for expression in expressions):
-        return state
     deps = frame.deps
+    if deps.account is None or not any(expression is not None and expression.budgeted for expression in expressions):
+        return state
     left = deps.journal.settled(deps.run, f"{place}!left")
     if left is None:
-        there = ENDLESS if deps.account is None else deps.account.left(deps.hold)
-        left = asdict(Left.of(there))
+        left = asdict(Left.of(deps.account.left(deps.hold)))
         deps.journal.settle(deps.run, f"{place}!left", left)
     return {**state, BUDGET: Budget(Left(**left))}
 

@@ -55,7 +55,8 @@ class Nested:
         if account is not None and self.share is not None:
             account, hold = account.shares(self.share, hold, spec.name), None
         if spec.budget is not None:
-            own = Account.of(spec.budget, spec.budget.mode, asyncio.get_running_loop().time)
+            audits = account is not None and account.mode == "audit"
+            own = Account.of(spec.budget, "audit" if audits else spec.budget.mode, asyncio.get_running_loop().time)
             own.scope, own.outer = spec.name, None if account is None else (account, hold)
             account, hold = own, None
         if account is None:

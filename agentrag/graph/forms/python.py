@@ -177,9 +177,7 @@ class _Given(SubGraph):
     given: GraphSpec = Field(exclude=True, repr=False)
 
 
-def ask_human(
-    question: str, *, choices: Sequence[str] = (), schema: Mapping[str, Any] | None = None, out: str
-) -> AskHuman:
+def ask_human(question: str, *, choices: Sequence[str] = (), schema: Mapping[str, Any] | None = None, out: str) -> AskHuman:
     """A question to a person; the run waits for the answer.
 
     Args:

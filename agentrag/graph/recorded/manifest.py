@@ -40,6 +40,9 @@ def _parts(spec: GraphSpec, under: str) -> Iterator[tuple[str, str]]:
     for name in _HEADER:
         # values are joined in the order of the branches
         yield f"{under}{name}", _hash(_as_ever(data[name]), ordered=name == "flow")
+    for name, said in (("budget", spec.budget), ("degrade", spec.degrade)):
+        if said:
+            yield f"{under}{name}", _hash(spec.model_dump(mode="json", include={name})[name], ordered=True)
     for slot, binding in spec.models.items():
         yield f"{under}models.{slot}", _hash(binding)
     for name, item in spec.nodes.items():

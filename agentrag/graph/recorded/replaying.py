@@ -10,31 +10,16 @@ from typing import Any, NoReturn, TypeVar
 from pydantic_core import from_json, to_json
 
 from agentrag.core.calls import OutwardCall
-from agentrag.core.deps import Deps, Origin
+from agentrag.core.deps import Binding, Deps, Origin
 from agentrag.core.errors import ReplayError
 from agentrag.core.ports import Codec, OnText, Recorded, RunRecord, Vectors
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest
 from agentrag.graph.spec import GraphSpec
+from agentrag.graph.variants import rebinds_of
 from agentrag.journal.past import PastCall
 from agentrag.journal.replay import ReplayJournal
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Free:
-    """What a model costs that is never asked: nothing, which is known."""
-
-    known: bool = True
-
-    def usd(self, prompt: float, completion: float) -> float:
-        return 0.0
-
-    def seconds(self, calls: int, prompt: float, completion: float) -> float:
-        return 0.0
-
-
-_FREE = _Free()
 
 
 def replay_deps(spec: GraphSpec, record: RunRecord, journal: RecordedAnswers) -> Deps:
@@ -47,8 +32,8 @@ def replay_deps(spec: GraphSpec, record: RunRecord, journal: RecordedAnswers) ->
         embedder=_Absent("default"),
         run=record.run,
         tenant=record.tenant,
-        origin=Origin(options=record.options),
-        rates=dict.fromkeys(spec.slots, _FREE),
+        origin=Origin(options={**record.options, "budget": {**(record.options.get("budget") or {}), "mode": "audit"}}),
+        bindings={name: Binding(_Absent(name)) for name in rebinds_of(spec)},
     )
 
 

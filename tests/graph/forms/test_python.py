@@ -63,6 +63,7 @@ flow:
   - add
   - each: {in: items, as: item, do: [say], collect: {answer: answers}, at_most: 3, concurrency: 2, on_error: collect}
   - ask_human: {question: "Send {answer}?", choices: [approve, refuse], out: decision}
+  - ask_human: {question: "How sure?", schema: {type: number, maximum: 1}, out: sure}
   - graph: {use: ask, in: {question: question}, out: {answer: answer}}
 """
 HEADER: dict[str, Any] = {
@@ -102,6 +103,7 @@ FLOW = seq(
     "add",
     each(["say"], in_="items", as_="item", collect={"answer": "answers"}, at_most=3, concurrency=2, on_error="collect"),
     ask_human("Send {answer}?", choices=["approve", "refuse"], out="decision"),
+    ask_human("How sure?", schema={"type": "number", "maximum": 1}, out="sure"),
     subgraph("ask", in_={"question": "question"}, out={"answer": "answer"}),
 )
 

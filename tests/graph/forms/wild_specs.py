@@ -85,7 +85,11 @@ leaves = st.one_of(
     labels,
     labels,
     _word("graph", {"use": texts, "out": st.dictionaries(channels, channels, min_size=1, max_size=2)}, {"in": renames}),
-    _word("ask_human", {"question": templates, "out": channels}, {"choices": st.lists(texts.filter(str.strip), max_size=2)}),
+    _word(
+        "ask_human",
+        {"question": templates, "out": channels},
+        {"choices": st.lists(texts.filter(str.strip), max_size=2), "schema": st.dictionaries(texts, data, max_size=2)},
+    ),
     st.fixed_dictionaries({"return": renames}),
 )
 inputs = st.sampled_from(["str", "int"]) | st.fixed_dictionaries(

@@ -7,14 +7,18 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from agentrag.core.errors import ModelError
 from agentrag.core.types import Completion, Usage
 from agentrag.graph.interpreter import Program, execute
-from agentrag.graph.loader import load_graph
+from agentrag.graph.loader import load_graph, load_graph_text
+from agentrag.graph.recorded.edits import spot_of
 from agentrag.graph.recorded.tree import TreeStep, costs_of, tree_of
 from agentrag.journal.history import History
 from agentrag.journal.sqlite import SqliteJournal
 from agentrag.testing.fakes import ScriptedModel, fake_deps, passages
+from tests.graph.sample_nodes import PROMPTS
 
 INNER = """\
 agentrag: 1
@@ -136,3 +140,43 @@ async def test_paths_reasons_and_costs_are_those_of_the_run(tmp_path: Path) -> N
 
 def test_nothing_recorded_is_no_tree() -> None:
     assert tree_of([], [], {"0123abcd": {"redo": True}}) == ()
+
+
+async def test_a_node_that_did_not_end_has_its_full_name_too(tmp_path: Path) -> None:
+    await recorded(tmp_path)
+    with History(tmp_path / "journal.sqlite") as history:
+        calls, notes, settled = history.calls("r"), history.notes("r"), history.settled("r")
+    cut = [note for note in notes if note.step != "flow.4.graph.0:search"]  # as of a branch that lost a race
+    spec = load_graph(tmp_path / "outer.yaml")
+
+    def named(path: str) -> str:
+        spot = spot_of(spec, path)
+        return spot.graphs + spot.node if spot else ""
+
+    (inside,) = tree_of(calls, cut, settled, named)[4].inside
+    assert (inside.node, inside.outcome, len(inside.calls)) == ("inner/search", "", 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("flow.0", ("flow.0", "", "ask")),
+        ("flow.0:ask~2", ("flow.0", "", "ask")),
+        ("flow.0:say", None),
+        ("flow.1.parallel", ("flow.1", "", "")),
+        ("flow.1.parallel.ill", ("flow.1.parallel.ill.0", "", "broken")),
+        ("flow.1.parallel.no", None),
+        ("flow.2.each[7]", ("flow.2.each[7].0", "", "say")),
+        ("flow.3.repeat#2.1.choose.otherwise.0:weigh", ("flow.3.repeat#2.1.choose.otherwise.0", "", "weigh")),
+        ("flow.4.graph", ("flow.4", "", "")),
+        ("flow.4.graph.0:search", ("flow.4.graph.0", "inner/", "search")),
+        ("flow.5.exhausted.0:weigh", ("flow.5.exhausted.0", "", "weigh")),
+        ("flow.3.exhausted.0:weigh", None),
+        ("flow.6", None),
+        ("ask", None),
+    ],
+)
+async def test_a_path_is_found_in_the_graphs(path: str, found: tuple[str, str, str] | None, tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text(INNER, encoding="utf-8")
+    spot = spot_of(load_graph_text(OUTER, str(tmp_path / "outer.yaml"), PROMPTS), path)
+    assert (None if spot is None else (spot.place, spot.graphs, spot.node)) == found
