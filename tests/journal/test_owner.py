@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.core.errors import RunBusyError
+from agentrag.core.errors import RunBusyError, StoreError
 from agentrag.core.ports import RunRecord
 from agentrag.journal.history import History
 from agentrag.journal.sqlite import SqliteJournal
@@ -253,3 +253,17 @@ def test_an_older_version_can_still_write_the_journal(path: Path) -> None:
             database.execute(update, ("finished", 1.0, 1.0, b"{}", "", 1))
     with History(path) as history:
         assert (history.run("r").status, history.run("r").alive) == ("finished", False)
+
+
+async def test_who_meets_an_older_version_on_its_run_is_told_and_leaves_it_alone(path: Path) -> None:
+    """That knows no owners, so it takes the run."""
+    with closing(SqliteJournal(path)) as first, closing(SqliteJournal(path)) as second:
+        first.begin(R)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE runs SET owner = NULL")
+        second.begin(R)
+        await Service().answer(called(), first)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="another process carries on the same run, and was first"):
+                await Service().answer(called(), second)
+        assert (await Service().recorded(called("other"), first)).paid
