@@ -27,7 +27,10 @@ _NAMES = {
     "token": r"(?:access|api|auth|bearer|bot|git(?:hub|lab)|hf|id|refresh|security|session|slack)[_-]?token",
 }
 _MORE = r"(?:[_-](?:id|value))?"
-_VALUE = r"(?!\[redacted\])[^\s\"',;&)}\]]{4,}"
+_QUOTE = r"(?:\\{0,8}[\"'])?"  # escaped, where JSON stands in a text
+_SET = rf"{_QUOTE}\s*[:=]\s*{_QUOTE}"
+_SIGN = r"(?:[^\s\"',;&)}\]\\]|\\(?!\\{0,8}[\"']))"
+_VALUE = rf"(?!\[redacted\]){_SIGN}{{4,}}"
 _WHOLE = (
     (
         "private key",
@@ -47,10 +50,13 @@ _WHOLE = (
     ("eyj", r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # JSON web token
 )
 _AFTER = (
-    ("authorization", r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;]+"),
+    (
+        "authorization",
+        rf"(?i)(\bauthorization{_SET})(?:(?:bearer|basic|token|digest)\s+)?(?:{_SIGN}|[&)}}\]])+",
+    ),
     ("bearer", r"(?i)(\bbearer\s+)(?=[\w.~+/-]{0,99}\d)[\w.~+/-]{8,}=*"),
-    ("token", r"(?i)(\btoken[\"']?\s*[:=]\s*[\"']?)(?=[\w.~+/-]{0,99}\d)[\w.~+/-]{16,}=*"),
-    *((word, rf"(?i)({name}{_MORE}[\"']?\s*[:=]\s*[\"']?){_VALUE}") for word, name in _NAMES.items()),
+    ("token", rf"(?i)(\btoken{_SET})(?=[\w.~+/-]{{0,99}}\d)[\w.~+/-]{{16,}}=*"),
+    *((word, rf"(?i)({name}{_MORE}{_SET}){_VALUE}") for word, name in _NAMES.items()),
     ("://", r"(\b[a-z][a-z0-9+.-]{0,15}://[^\s/:@\"']{0,80}:)[^\s/@\"']{1,200}(?=@)"),
 )
 # a pattern is tried only where its word is in the text, in any case: that is found much faster

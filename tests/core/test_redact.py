@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 import pytest
 
-from agentrag.core.redact import BLANK, redact, redacted
+from agentrag.core.redact import BLANK, Redactor, redact, redacted
 
 A = "abcDEF123456ghiJKL789"  # stands for the random part of a key
 
@@ -29,6 +30,8 @@ A = "abcDEF123456ghiJKL789"  # stands for the random part of a key
         ("apiKey: 'abcdefgh'", "apiKey: '[redacted]'"),
         ('"client_secret": "abcdefgh"', '"client_secret": "[redacted]"'),
         ("password: hunter2", "password: [redacted]"),
+        (r'{"arguments": "{\"password\": \"hunt\\er2\"}"}', r'{"arguments": "{\"password\": \"[redacted]\"}"}'),
+        (r"[\\\"authorization\\\": \\\"Basic abcd\\\"]", r"[\\\"authorization\\\": \\\"[redacted]\\\"]"),
         (f"access_token={A}", "access_token=[redacted]"),
         (f"?token={A}", "?token=[redacted]"),
         ("postgres://me:hunter2@db:5432/x", "postgres://me:[redacted]@db:5432/x"),
@@ -77,7 +80,22 @@ def test_json_data_is_blanked_by_what_it_is_called(value: Any, blanked: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "piece", ["a-", "a_", "a.", "a", "-----BEGIN PRIVATE KEY-----", "http://a:", "token=", "sk-", "bearer a", "eyJa."]
+    "piece",
+    [
+        "a-",
+        "a_",
+        "a.",
+        "a",
+        "-----BEGIN PRIVATE KEY-----",
+        "http://a:",
+        "token=",
+        "sk-",
+        "bearer a",
+        "eyJa.",
+        "\\",
+        "password=\\",
+        "a key:",
+    ],
 )
 def test_no_text_takes_long(piece: str) -> None:
     begun = time.process_time()
@@ -95,3 +113,58 @@ def test_everything_under_a_telling_name_is_blanked_in_data() -> None:
     }
     hidden = {"headers": {"X-Api-Key": BLANK}, "password": BLANK, "credentials": BLANK, "token_count": [1], "secret": None}
     assert redacted(data) == hidden
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "blanked"),
+    [
+        (r"\d{4}", "pin 1234", "pin [redacted]"),
+        (r"patient (?P<id>\d+)", "patient 17", "patient [redacted]"),
+        (r"(?P<a>\d+)-x-(?P<b>\d+)", "1-x-2 and 3", "[redacted]-x-[redacted] and 3"),
+        (r"(?P<a>a(?P<b>b))", "ab", "[redacted]"),
+        (r"(?i)müller\b", "Frau MÜLLER", "Frau [redacted]"),
+        (r"x(?P<a>y)?", "x xy", "x x[redacted]"),
+        (r"\w+", "ab [redacted]", "[redacted] [redacted]"),
+    ],
+)
+def test_a_pattern_blanks_its_named_groups_or_all_it_matches(pattern: str, text: str, blanked: str) -> None:
+    redactor = Redactor([pattern])
+    assert redactor.text(text) == blanked
+    assert redactor.text(blanked) == blanked
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("(", "it is no pattern of RE2: missing ): ("),
+        ("(?=a)b", "it is no pattern of RE2: invalid perl operator: (?="),
+        (r"(a)\1", r"it is no pattern of RE2: invalid escape sequence: \1"),
+        ("x*", "it matches the empty text"),
+        ("x" * 1001, "a pattern has at most 1,000 characters"),
+    ],
+)
+def test_what_is_no_pattern_or_could_take_long_is_refused(pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Redactor([pattern])
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*a){12}b"])
+def test_no_pattern_takes_long(pattern: str) -> None:
+    begun = time.process_time()
+    Redactor([pattern]).text("a" * 50_000 + "!")
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("text", ['s3cr/et+=x"y', "s3cr%2Fet%2B%3Dx%22y", 's3cr/et+=x\\"y'])
+def test_a_known_secret_is_blanked_as_it_is_in_an_address_and_in_json(text: str) -> None:
+    assert Redactor(secrets=['s3cr/et+=x"y', "ollama"]).text(f"a {text} of ollama") == "a [redacted] of ollama"
+
+
+def test_names_and_numbers_of_data_are_blanked_too() -> None:
+    data = {"card 4711": [4711, 1.5, True, None, ("4711",)], "n": 12345678}
+    hidden = {"card [redacted]": [BLANK, 1.5, True, None, [BLANK]], "n": BLANK}
+    assert Redactor(["4711"], ["12345678"]).data(data) == hidden
+
+
+def test_half_characters_do_not_stop_a_pattern() -> None:
+    assert Redactor(["b+"]).text("a\ud800bb") == "a?[redacted]"
