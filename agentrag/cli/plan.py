@@ -88,6 +88,8 @@ def _print(made: Plan) -> None:
     cases = {"best": made.best, "expected": made.expected, "worst": made.worst}
     figures = ["calls", "passages", "tokens", *_priced(made), "seconds"]
     rows = [[name, *(_number(getattr(case, figure)) for figure in figures)] for name, case in cases.items()]
+    if made.budget:
+        rows.append(["budget", *(_number(made.budget[figure]) if figure in made.budget else "" for figure in figures)])
     for line in _aligned([["", *map(_head, figures)], *rows]):
         say(line)
     say()

@@ -7,12 +7,14 @@ and channels, numbers of rounds, items and attempts, the time limits of nodes. E
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import inf
 
 from agentrag.core.node import Node
 from agentrag.core.template import Template
 from agentrag.graph.channels import channels_of, type_text
 from agentrag.graph.planning.amounts import NOTHING, Amount, Bill
-from agentrag.graph.planning.cases import Best, Expected, Worst
+from agentrag.graph.planning.cases import Best, Ended, Expected, Worst
 from agentrag.graph.planning.figures import Figures, NodePlan, Plan
 from agentrag.graph.planning.past import with_past
 from agentrag.graph.planning.prices import Price
@@ -34,16 +36,32 @@ def plan(spec: GraphSpec, prices: Mapping[str, Price], history: past.Expected | 
     """
     worst, standing = reckoned(spec, Worst(), prices)
     best, expected = (reckoned(spec, case, prices)[0] for case in (Best(), Expected()))
-    doubts = dict.fromkeys([*_unpriced(standing, worst), *_unbounded(spec)])
+    budget: dict[str, float] = dict(spec.budget.given()) if spec.budget and spec.budget.mode == "enforce" else {}
+    least = _total(reckoned(spec, Ended(), prices)[0], standing) if budget else None
+    doubts = dict.fromkeys([*_unpriced(standing, worst), *_unbounded(spec), *_too_small(budget, least)])
     made = Plan(
         graph=spec.name,
-        best=_total(best, standing),
-        expected=_total(expected, standing),
-        worst=_total(worst, standing),
+        best=_kept_to(budget, _total(best, standing)),
+        expected=_kept_to(budget, _total(expected, standing)),
+        worst=_kept_to(budget, _total(worst, standing)),
         nodes=tuple(_node(step, known, best, expected, worst) for step, known in standing.items()),
         doubts=tuple(doubts),
+        budget=budget,
     )
     return made if history is None else with_past(made, history)
+
+
+def _kept_to(budget: Mapping[str, float], figures: Figures) -> Figures:
+    """What a run costs at most that keeps to a budget: calls and passages to the letter, the rest is estimated there."""
+    calls, passages = (min(getattr(figures, unit), budget.get(unit, inf)) for unit in ("calls", "passages"))
+    return replace(figures, calls=calls, passages=passages)
+
+
+def _too_small(budget: Mapping[str, float], best: Figures | None) -> Iterator[str]:
+    for unit, limit in budget.items():
+        least = getattr(best, unit)
+        if least is not None and unit != "seconds" and least > limit:
+            yield f"the budget of {limit:g} {unit} is less than the {least:g} of the cheapest way: every run is a best effort"
 
 
 def _node(step: str, known: Standing, best: Bill, expected: Bill, worst: Bill) -> NodePlan:

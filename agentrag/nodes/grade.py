@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import gather
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -17,6 +16,7 @@ from agentrag.core.node import ModelSlot, Node, PromptName, TemplateText, node
 from agentrag.core.rendering import render
 from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
+from agentrag.core.together import together
 from agentrag.core.types import Passage
 
 
@@ -56,7 +56,7 @@ class Grade(Node):
         judged = (_by_passage(given) if self.among == "evidence" else [[passage] for passage in given])[: self.limit]
         prompt = deps.prompts[self.prompt]
         asked = [prompt.messages({**state, "question": question, "passage": slices}) for slices in judged]
-        odds = await gather(*(yes_or_no(deps, self.model, messages) for messages in asked))
+        odds = await together(yes_or_no(deps, self.model, messages) for messages in asked)
         kept = [
             replace(part, score=score)
             for slices, score in zip(judged, odds, strict=True)

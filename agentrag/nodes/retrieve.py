@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import gather
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -16,6 +15,7 @@ from agentrag.core.node import CollectionSlot, Node, TemplateText, node
 from agentrag.core.rendering import render
 from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
+from agentrag.core.together import together
 from agentrag.core.types import Passage, SearchRequest
 
 DEEPER = 3
@@ -49,7 +49,7 @@ class Retrieve(Node):
         also = Template(self.also).fill(state, render).strip() if self.also else query
         if also == query:
             return {"passages": await self._search(query, self.k, deps)}
-        found = await gather(*(self._search(text, DEEPER * self.k, deps) for text in (query, also)))
+        found = await together(self._search(text, DEEPER * self.k, deps) for text in (query, also))
         return {"passages": _mean(found)[: self.k]}
 
     async def _search(self, query: str, k: int, deps: Deps) -> list[Passage]:

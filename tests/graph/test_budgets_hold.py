@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from agentrag.core.deps import Binding, Deps, Origin
 from agentrag.core.errors import BranchError, ExhaustedError, ModelError, NodeError, RunError
 from agentrag.core.events import Event, RunFinished
 from agentrag.core.exchange import may_exchange
-from agentrag.core.ports import OnText
-from agentrag.core.types import ChatRequest, Completion, Usage
+from agentrag.core.ports import OnText, Vectors
+from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
 from agentrag.graph.checks.names import findings
 from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.planning.prices import Price
@@ -65,7 +65,11 @@ class Silent(Adversary):
     async def complete(self, request: ChatRequest, on_text: OnText | None = None) -> Completion:
         raise AssertionError("a call that was finished is made again")
 
-    search = embed = complete  # type: ignore[assignment]
+    async def search(self, request: SearchRequest) -> list[Passage]:
+        raise AssertionError("a search that was finished is made again")
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        raise AssertionError("texts are embedded again")
 
 
 @dataclass

@@ -144,6 +144,13 @@ class Best:
         return Size(0)
 
 
+class Ended(Best):
+    """The best case where a budget ends every loop after its first round."""
+
+    def rounds(self, loop: RepeatSpec) -> int:
+        return 1
+
+
 class Expected:
     """Values are as long as they usually are, nothing fails, branches are equally likely, loops end half-way."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -51,6 +52,8 @@ class Plan:
         nodes: In the order of the flow.
         runs: Of how many earlier runs the expected figures are the means; 0 where they rest on assumptions.
         doubts: What is not known, one line each: prices, and lengths of values that prompts show.
+        budget: The graph's limits by unit, without those that only are reported on. In calls and passages the worst case of
+            the run keeps to them.
     """
 
     graph: str
@@ -60,6 +63,7 @@ class Plan:
     nodes: tuple[NodePlan, ...]
     runs: int = 0
     doubts: tuple[str, ...] = ()
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON data."""

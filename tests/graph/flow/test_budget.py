@@ -97,7 +97,7 @@ async def test_a_round_that_is_cut_leaves_nothing_and_the_best_one_stays() -> No
     course = await spent("  - repeat: {do: [search, write], at_most: 5}\n", {"tokens": 220}, fake_deps(ScriptedModel(answers)))
     (loop,) = course.told(LoopFinished)
     assert (loop.rounds, loop.why, loop.kept) == (2, "budget", 2)
-    assert course.outputs == {"answer": "long " * 4}
+    assert course.outputs == {"answer": "long long long long"}
     assert [event.node for event in course.told(StepFailed)] == ["write"]
     assert [ended.unit for ended in end(course).limited] == ["tokens"]
 

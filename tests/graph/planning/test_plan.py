@@ -16,6 +16,7 @@ from agentrag.core.channels import MOST_BYTES
 from agentrag.core.node import Node
 from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
 from agentrag.core.sizes import CALL_TOKENS, MESSAGE_TOKENS, USUAL
+from agentrag.graph.ladder import BudgetSpec
 from agentrag.graph.loader import load_graph
 from agentrag.graph.plan import plan
 from agentrag.graph.planning.cases import EMBED_SECONDS, OTHER_SECONDS, SEARCH_SECONDS, USUAL_ANSWER
@@ -297,7 +298,7 @@ def test_a_plan_as_json_has_the_cases_and_the_nodes() -> None:
     made = plan(spec_of(["a", "toss"], {**ASKERS, **SPENDERS}), {"writer": FREE})
     read = json.loads(json.dumps(made.as_json()))
     assert read["worst"] == {"calls": 2, "passages": 0, "tokens": made.worst.tokens, "usd": 0.0, "seconds": 610.0}
-    assert read.keys() == {"graph", "best", "expected", "worst", "nodes", "runs", "doubts"}
+    assert read.keys() == {"graph", "best", "expected", "worst", "nodes", "runs", "doubts", "budget"}
     assert read["nodes"][1].keys() == {"node", "step", "times", "best", "expected", "worst"}
 
 
@@ -413,3 +414,17 @@ def test_no_prompt_is_longer_than_the_context_of_a_local_model() -> None:
     assert write.worst.tokens == longest
     unknown = {slot: Price(0.0, 0.0) for slot in spec.slots}
     assert next(node for node in plan(spec, unknown).nodes if node.node == "write").worst.tokens > longest
+
+
+def test_a_plan_keeps_to_the_budget_in_calls_and_passages_and_says_where_it_is_too_small() -> None:
+    data = spec_of([{"repeat": {"do": ["two"], "at_most": 5}}], {"two": Spend(calls=2, fewest=2)})
+    free = plan(data, {})
+    assert (free.best.calls, free.worst.calls, free.budget, free.doubts) == (10, 10, {}, ())
+    for calls, told in (
+        (7, ()),
+        (1, ("the budget of 1 calls is less than the 2 of the cheapest way: every run is a best effort",)),
+    ):
+        held = plan(data.model_copy(update={"budget": BudgetSpec(calls=calls)}), {})
+        assert (held.worst.calls, held.budget, held.doubts) == (calls, {"calls": calls}, told)
+    audited = plan(data.model_copy(update={"budget": BudgetSpec(calls=1, mode="audit")}), {})
+    assert (audited.worst.calls, audited.budget) == (10, {})

@@ -89,7 +89,11 @@ _TARGETS = st.sampled_from(["text", "other"])
 
 @st.composite
 def chooses(draw: st.DrawFn, depth: int, inner: bool, fan: bool) -> dict[str, Any]:
-    conditions = draw(st.lists(st.sampled_from(["flip", "size(items) > 2", "!flip", "budget.left.calls < 9"]), min_size=1, max_size=2, unique=True))
+    conditions = draw(
+        st.lists(
+            st.sampled_from(["flip", "size(items) > 2", "!flip", "budget.left.calls < 9"]), min_size=1, max_size=2, unique=True
+        )
+    )
     ways = [{"when": when, "do": draw(flows(depth, inner, fan))} for when in conditions]
     return {"choose": [*ways, {"otherwise": draw(st.one_of(st.just([]), flows(depth, inner, fan)))}]}
 
