@@ -80,6 +80,7 @@ async def open_deps(
         deps = Deps(chat, searchers, graph.spec.prompts, journal, embedder, tenant=settings.tenant)
         deps = deps.but(origin=Origin(options=options), purse=_open_purse(stack, settings))
         rates, rebinds = _rates(graph.spec, settings, slots, deps), _rebinds(graph.spec, settings, pool)
+        _refuse_unpriced(settings, {**rates, **{name: rebind.rate for name, rebind in rebinds.items()}})
         yield watched(deps.but(rates=rates, bindings=rebinds), settings)
 
 
@@ -126,6 +127,16 @@ def _rates(spec: GraphSpec, settings: Settings, slots: Mapping[str, str], deps: 
     from agentrag.graph.planning.prices import prices_of  # lazy: knows what litellm's models cost
 
     return prices_of(settings, slots)
+
+
+def _refuse_unpriced(settings: Settings, rates: Mapping[str, Rate | None]) -> None:
+    """Refuse to open models for a tenant whose money is limited and could not be counted."""
+    if settings.budget is None or settings.budget.usd is None:
+        return
+    for name, rate in sorted(rates.items()):
+        if rate is None or not rate.known:
+            why = f"The budget of tenant '{settings.tenant}' limits usd, but the price of the model in '{name}' is not known."
+            raise SettingsError(f"{why} Set price_in and price_out of its binding.")
 
 
 def _rebinds(spec: GraphSpec, settings: Settings, pool: Models) -> dict[str, Binding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,6 +55,15 @@ nodes: {refuse: {use: abstain}}
 flow:
   - ask_human: {question: "Send {question}?", out: verdict}
   - refuse
+"""
+CONDENSES = """\
+agentrag: 1
+name: condenses
+inputs: {question: str, history: {type: history, default: []}}
+outputs: [standalone]
+models: {writer: default}
+nodes: {condense: {use: condense, model: writer}}
+flow: [condense]
 """
 Wish = tuple[str, str, Sequence[str], int]
 wishes = st.lists(
@@ -179,6 +188,24 @@ async def test_threads_of_one_id_are_apart_in_the_checkpoints_that_are_opened_fo
         with pytest.raises(StoreError, match="another tenant's"):
             await compiled["acme"].ainvoke(Command(resume="yes"), thread, context=deps["zeta"])
         assert (await compiled["acme"].ainvoke(Command(resume="yes"), thread, context=deps["acme"]))["verdict"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("limit", "price", "refused"),
+    [({"usd": 1.0}, {}, True), ({"usd": 1.0}, {"price_in": 0.0, "price_out": 2.0}, False), ({"calls": 9}, {}, False)],
+    ids=["no price", "a price", "no limit on money"],
+)
+async def test_a_limit_on_money_needs_models_whose_price_is_known(
+    tmp_path: Path, limit: dict[str, float], price: dict[str, float], refused: bool
+) -> None:
+    remote = {"provider": "openai-compatible", "url": "http://127.0.0.1:9/v1", "model": "m", **price}
+    tenants = {"*": {"budget": {**limit, "per": "day"}}}
+    given = {"home": tmp_path / "home", "cache": tmp_path / "cache", "models": {"default": remote}, "tenants": tenants}
+    graph = Graph.of(load_graph_text(CONDENSES, "condenses.yaml"))
+    opening = open_deps(graph, Settings.model_validate(given), tenant="acme")
+    with pytest.raises(SettingsError, match="limits usd, but the price") if refused else nullcontext():
+        async with opening as deps:
+            assert deps.purse is not None
 
 
 async def test_collections_of_one_name_are_apart(tmp_path: Path) -> None:
