@@ -32,9 +32,15 @@ def replay_deps(spec: GraphSpec, record: RunRecord, journal: RecordedAnswers) ->
         embedder=_Absent("default"),
         run=record.run,
         tenant=record.tenant,
-        origin=Origin(options={**record.options, "budget": {**(record.options.get("budget") or {}), "mode": "audit"}}),
+        origin=Origin(options=_reporting(spec, record.options)),
         bindings={name: Binding(_Absent(name)) for name in rebinds_of(spec)},
     )
+
+
+def _reporting(spec: GraphSpec, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How a run was started, but that its budget, where it had one, is only reported: all was paid for."""
+    given = options.get("budget") or {}
+    return {**options, "budget": {**given, "mode": "audit"}} if given or spec.budget is not None else options
 
 
 class RecordedAnswers(ReplayJournal):
