@@ -55,10 +55,8 @@ def check(path: Path, target: Path | None = None) -> Checked:
             with History(place) as history:
                 runs = [past.record.run for past in reversed(history.runs(limit=None))]
                 damaged = _damaged(history, runs, strict=bool(found))
-        except StoreError:
-            if not found:
-                raise
-            return Checked(found, (), {})
+        except StoreError as error:
+            return Checked(found or (str(error).replace(str(place), str(path)),), (), {})
         whole = tuple(run for run in runs if run not in damaged)
         if target is not None and whole:
             export_cassette(place, whole, target)

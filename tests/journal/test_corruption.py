@@ -196,6 +196,15 @@ async def test_damage_in_the_first_page_is_told_as_what_it_is(tmp_path: Path) ->
             open_it(path)
 
 
+async def test_damage_in_the_names_of_columns_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    await record(path)
+    path.write_bytes(path.read_bytes().replace(b"owner TEXT", b"\xff" * 5 + b" TEXT"))
+    found = check(path)
+    assert (found.is_whole, found.whole) == (False, ())
+    assert "Could not decode to UTF-8" in found.faults[0]
+
+
 async def test_a_whole_journal_is_found_whole_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     await record(path)
