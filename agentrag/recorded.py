@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, cached_property
@@ -12,15 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
 
-from agentrag.core.errors import Question, RunError, SpecError, StoreError, UnknownNameError
+from agentrag.core.errors import AgentRagError, Question, RunError, SpecError, StoreError, UnknownNameError
 from agentrag.core.ports import RunRecord, RunStatus
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
 from agentrag.graph.recorded.answers import open_questions
+from agentrag.graph.recorded.economy import Economy
 from agentrag.graph.recorded.edits import spot_of
 from agentrag.graph.recorded.sources import recorded_graph
 from agentrag.graph.recorded.tree import TreeStep, costs_of, tree_of
 from agentrag.graph.spec import GraphSpec
+from agentrag.journal.damage import damaged
 from agentrag.journal.export import export_cassette, export_lines
 from agentrag.journal.history import History
 from agentrag.journal.past import PastRun
@@ -42,6 +44,7 @@ class Shown:
         saved: What its reused answers had cost when they were made.
         in_doubt: Targets of the writes whose result is not known, by idempotency key.
         questions: What it waits for a person to answer, by the step that asks.
+        economy: What became of its budget.
     """
 
     run: PastRun
@@ -50,6 +53,7 @@ class Shown:
     saved: Mapping[str, Usage]
     in_doubt: Mapping[str, str]
     questions: Mapping[str, Question]
+    economy: Economy
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +141,11 @@ class RecordedRuns:
         """One run with all its steps."""
         past = self.find(name)
         run = past.record.run
-        with self._history() as history:
+        with self._history() as history, _undamaged(self.path, run):
             notes, settled = history.notes(run), history.settled(run)
             steps = tree_of(history.calls(run), notes, settled, _names(past.record))
             questions = open_questions(notes, settled) if past.status == "paused" else {}
-            return Shown(past, steps, *costs_of(steps), history.in_doubt(run), questions)
+            return Shown(past, steps, *costs_of(steps), history.in_doubt(run), questions, Economy.of(notes))
 
     def questions(self, name: str) -> Mapping[str, Question]:
         """What a run waits for a person to answer, by the step that asks: the id of the pause."""
@@ -149,7 +153,7 @@ class RecordedRuns:
         run = past.record.run
         if past.status != "paused":
             return {}
-        with self._history() as history:
+        with self._history() as history, _undamaged(self.path, run):
             return open_questions(history.notes(run), history.settled(run))
 
     def export(self, names: Iterable[str], target: Path) -> tuple[str, ...]:
@@ -197,6 +201,17 @@ class RecordedRuns:
 
     def _history(self) -> History:
         return History(self.path, self.tenant)
+
+
+@contextmanager
+def _undamaged(path: Path, run: str) -> Iterator[None]:
+    """Say of notes and decisions that parse, and are not what a run leaves, that somebody changed them."""
+    try:
+        yield
+    except AgentRagError:  # some are KeyErrors too
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, run, "a note or a decision") from error
 
 
 def _full_id(history: History, name: str) -> str:

@@ -218,7 +218,9 @@ class Runs(RecordedRuns):
         past = shown.run
         if past.outputs is None:
             raise RunError(f"Run {past.record.run} has finished and left no outputs: it was recorded call by call only.")
-        return Result(past.record.run, recorded_outputs(past), {}, shown.usage, shown.saved, past.seconds)
+        economy = shown.economy
+        ended = (economy.limited, economy.degraded, economy.budget)
+        return Result(past.record.run, recorded_outputs(past), {}, shown.usage, shown.saved, past.seconds, *ended)
 
 
 def _settle(journal: Journal, record: RunRecord, decisions: Mapping[str, Any]) -> None:

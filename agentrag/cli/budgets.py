@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,17 +46,10 @@ def _number(unit: str, text: str) -> float:
 
 def budget_json(result: Result) -> dict[str, Any]:
     """What a budget made of a result, as JSON data; nothing where there was none."""
-    if result.budget is None:
-        return {}
-    spending = {**asdict(result.budget), "over": dict(result.budget.over)}
-    for name in ("spent", "estimate_error"):
-        spending[name] = {unit: _plain(unit, number) for unit, number in getattr(result.budget, name).items()}
-    told = {"limited": [asdict(event) for event in result.limited], "degraded": [asdict(event) for event in result.degraded]}
-    return {"best_effort": result.best_effort, **told, "budget": spending}
+    from agentrag.cli.run_json import economy_as_json  # lazy: --help needs none of it
+    from agentrag.graph.recorded.economy import Economy
 
-
-def _plain(unit: str, number: float) -> float:
-    return number if unit in ("usd", "seconds") else round(number)
+    return economy_as_json(Economy(result.limited, result.degraded, result.budget))
 
 
 def note_budget(result: Result) -> None:

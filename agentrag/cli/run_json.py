@@ -11,6 +11,7 @@ from agentrag.core.errors import Question, StoreError
 from agentrag.core.redact import redacted
 
 if TYPE_CHECKING:
+    from agentrag.graph.recorded.economy import Economy
     from agentrag.graph.recorded.tree import TreeStep
     from agentrag.journal.past import PastRun
     from agentrag.runs import Shown
@@ -43,7 +44,24 @@ def shown_as_json(shown: Shown) -> dict[str, Any]:
     outputs = outputs_of(shown.run)
     nodes = {name: {"usage": asdict(usage), "saved": asdict(shown.saved[name])} for name, usage in shown.usage.items()}
     more = {"outputs": redacted(outputs), "in_doubt": dict(shown.in_doubt), "nodes": nodes}
+    more |= economy_as_json(shown.economy)
     return {**run_as_json(shown.run, shown.questions), **more, "steps": [_step(step) for step in shown.steps]}
+
+
+def economy_as_json(economy: Economy) -> dict[str, Any]:
+    """What became of a budget; nothing where there was none."""
+    if economy.budget is None and not economy.limited and not economy.degraded:
+        return {}
+    spending = None if economy.budget is None else asdict(economy.budget)
+    if spending is not None and economy.budget is not None:
+        for name in ("spent", "estimate_error"):
+            spending[name] = {unit: _plain(unit, number) for unit, number in getattr(economy.budget, name).items()}
+    told = {"limited": list(map(asdict, economy.limited)), "degraded": list(map(asdict, economy.degraded))}
+    return {"best_effort": bool(economy.limited), **told, "budget": spending}
+
+
+def _plain(unit: str, number: float) -> float:
+    return number if unit in ("usd", "seconds") else round(number)
 
 
 def outputs_of(past: PastRun) -> dict[str, Any] | None:

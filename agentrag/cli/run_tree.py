@@ -16,12 +16,14 @@ from agentrag.core.errors import Question
 from agentrag.core.redact import redacted
 
 if TYPE_CHECKING:
+    from agentrag.graph.recorded.economy import Economy
     from agentrag.graph.recorded.tree import TreeStep
     from agentrag.journal.past import PastRun
     from agentrag.runs import Shown
 
 WIDTH = 100
 _ASKED = 20
+_ENDS = {"exhausted": "at_most", "finish": "the ladder", "budget": "the budget"}
 _NUMBERS = ("made", "reused", "in", "cached", "out", "USD", "seconds")
 
 
@@ -88,6 +90,7 @@ def _end(shown: Shown) -> Iterator[str]:
     yield f"paid      {priced(shown.usage.values())}"
     if any(usage.reused for usage in shown.usage.values()):
         yield f"reused    {priced(shown.saved.values())} that were paid before"
+    yield from _budget(shown.economy)
     for key, target in shown.in_doubt.items():
         yield f"in doubt  write to {target}: resume with --settle {key}=redo or ={{its result as JSON}}"
     yield f"{past.status:9} after {past.seconds:.1f} s" + (f": {_flat(past.error)}" if past.error else "")
@@ -97,6 +100,19 @@ def _end(shown: Shown) -> Iterator[str]:
         yield from _onward(shown)
     for name, value in (outputs_of(past) or {}).items():
         yield f"output    {name}: {_flat(value)}"
+
+
+def _budget(economy: Economy) -> Iterator[str]:
+    """What was spent of a budget, what was made cheaper for it, and where it ended something."""
+    if economy.budget is not None:
+        spent = economy.budget.spent._asdict()
+        parts = [f"{spent[unit]:,.6g} of {limit:,.6g} {unit}" for unit, limit in economy.budget.limits.items()]
+        if parts:
+            yield f"budget    {', '.join(parts)}" + (" (audit)" if economy.budget.mode == "audit" else "")
+    for taken in economy.degraded:
+        yield f"cheaper   {_flat(taken.rung)} at {taken.step}: {taken.reason}"
+    for ended in economy.limited:
+        yield f"limited   {ended.step}: {ended.reason}"
 
 
 def _onward(shown: Shown) -> Iterator[str]:
@@ -185,7 +201,7 @@ def _loop(told: Mapping[str, Any]) -> str:
     if not told:
         return " (did not end)"
     rounds = f"{told['rounds']} round" + ("" if told["rounds"] == 1 else "s")
-    return f": {rounds}, ended by {'until' if told['why'] == 'until' else 'at_most'}, round {told['kept']} kept"
+    return f": {rounds}, ended by {_ENDS.get(told['why'], told['why'])}, round {told['kept']} kept"
 
 
 def _value(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -14,7 +14,7 @@ from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
 from agentrag.core.deps import Deps
-from agentrag.core.events import Event
+from agentrag.core.events import Event, Token
 from agentrag.graph.compile.checkpoints import Saver, allowing
 from agentrag.graph.compile.task import given, run_id, with_answers
 from agentrag.graph.flow.program import Program
@@ -68,6 +68,45 @@ class Flow(Runnable[Mapping[str, Any], dict[str, Any]]):
         return await with_answers(lambda: execute(self.program, input, deps, through=(GraphBubbleUp,)), deps, info)
 
 
+MOST_WAITING = 1000
+"""Events that wait for who listens, before pieces of a text are joined."""
+
+
+class Backlog:
+    """Events that nobody has taken yet. A run does not wait for who listens slowly.
+
+    Beyond `MOST_WAITING` the pieces of a text are joined, so that it grows with the steps of the run and the length of its
+    texts only, both of which the graph bounds.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._texts: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def add(self, event: Event) -> None:
+        """Put an event behind the others."""
+        if not isinstance(event, Token):
+            self._texts.clear()  # what is told after a step's end must not be told before it
+            self._events.append(event)
+            return
+        at = self._texts.get((event.step, event.channel))
+        if at is not None and len(self._events) >= MOST_WAITING:
+            known = self._events[at]
+            self._events[at] = replace(event, text=known.text + event.text)  # type: ignore[union-attr]  # it is a Token
+            return
+        self._texts[event.step, event.channel] = len(self._events)
+        self._events.append(event)
+
+    def taken(self) -> list[Event]:
+        """All that wait, oldest first; none waits then."""
+        events, self._events = self._events, []
+        self._texts.clear()
+        return events
+
+
 async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, Any], deps: Deps) -> AsyncGenerator[Event, None]:
     """Run a compiled graph and yield its events, `RunFinished` last. Closing the iterator cancels the run.
 
@@ -77,7 +116,7 @@ async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, A
     """
     wanted = checked_inputs(spec, inputs)  # here too: LangGraph drops names that it does not know
     loop = asyncio.get_running_loop()
-    told: list[Event] = []
+    told = Backlog()
     news = loop.create_future()
 
     def wake(*_: object) -> None:
@@ -85,7 +124,7 @@ async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, A
             news.set_result(None)
 
     def listen(event: Event) -> None:
-        told.append(event)
+        told.add(event)
         wake()
         deps.listen(event)
 
@@ -96,9 +135,7 @@ async def stream_run(compiled: Compiled, spec: GraphSpec, inputs: Mapping[str, A
             if not told:
                 news = loop.create_future()
                 await news
-            events = told.copy()
-            told.clear()
-            for event in events:
+            for event in told.taken():
                 yield event
         await run
     finally:

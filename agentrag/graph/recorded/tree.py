@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from agentrag.core.types import Usage
+from agentrag.graph.recorded.economy import KINDS
 from agentrag.journal.past import PastCall, PastNote, total
 
 _STEP = re.compile(r"\.(\d+)(?::([^.~#\[]+)(?:~\d+)?|\.([a-z_]+))")
@@ -81,7 +82,8 @@ def tree_of(
     for call in calls:
         root.at(call.step).calls.append(call)
     for note in notes:
-        _take(note, root.at(_place(note)))
+        if note.kind not in KINDS:
+            _take(note, root.at(_place(note)))
     for path, decision in settled.items():
         if path.endswith(".ask_human"):
             root.at(path).told |= decision

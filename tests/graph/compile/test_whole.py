@@ -20,6 +20,7 @@ from agentrag.core.errors import InputError, ModelError, NodeError, RunError
 from agentrag.core.events import CallFinished, Event, RunFinished, RunStarted, StepFinished, StepStarted, Token
 from agentrag.core.types import ChatRequest, Completion, Passage
 from agentrag.graph.compile import compile_graph, stream_run
+from agentrag.graph.compile.whole import MOST_WAITING, Backlog
 from agentrag.graph.interpreter import Program, execute
 from agentrag.graph.loader import load_graph_text
 from agentrag.graph.spec import GraphSpec
@@ -243,3 +244,21 @@ def test_traces_leave_the_machine_only_where_the_user_asked_for_it(given: dict[s
         "import os, agentrag.graph.compile as c; print(os.environ['LANGSMITH_TRACING'], os.environ['LANGGRAPH_STRICT_MSGPACK'])"
     )
     assert _isolated(code, **given) == f"{value} true"
+
+
+def test_what_nobody_takes_grows_with_texts_and_steps_and_not_with_their_pieces() -> None:
+    backlog = Backlog()
+    for _ in range(MOST_WAITING):
+        backlog.add(Token("flow.0:a", "answer", "x"))
+    for _ in range(500):
+        backlog.add(Token("flow.0:a", "answer", "y"))
+        backlog.add(Token("flow.1:b", "answer", "z"))
+    backlog.add(StepStarted("flow.2:c", "c"))
+    backlog.add(Token("flow.0:a", "answer", "end"))
+    events = backlog.taken()
+    assert len(events) == MOST_WAITING + 3
+    assert "".join(event.text for event in events if isinstance(event, Token) and event.step == "flow.0:a") == (
+        "x" * MOST_WAITING + "y" * 500 + "end"
+    )
+    assert isinstance(events[-2], StepStarted)
+    assert len(backlog) == 0
