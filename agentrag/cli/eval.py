@@ -91,7 +91,7 @@ def evaluate(
             with _progress(len(queries)) as watch:
                 outcomes = await ask_all(ask, queries, concurrency, watch)
         summary = summarise(outcomes)
-        folder = settings.home / "evals" / run
+        folder = settings.own(settings.home) / "evals" / run
         options = {"system": system, "data": dataset.name, "half": half.value, "limit": limit}
         write_run(folder, outcomes, summary, {**options, "inputs": asked.inputs, "models": asked.models})
         if as_json:

@@ -77,7 +77,7 @@ def _past(settings: Settings, spec: GraphSpec) -> Expected | None:
     if not file.is_file():
         return None
     try:
-        with History(file) as history:
+        with History(file, settings.tenant or None) as history:
             return history.expected(spec.name)
     except StoreError as error:  # what earlier runs cost is worth a note, not the plan
         note(f"earlier runs do not count: {error}")

@@ -14,6 +14,7 @@ AgentRagError
 │   ├── CollectionDamagedError  an index does not hold what was stored; `collections rebuild` restores it
 │   └── RunBusyError            another process works on the run (.run, .pid)
 ├── DataSetError            an evaluation data set is malformed
+├── TenantError             a text cannot be the name of a tenant (agentrag.core.tenant)
 └── RunError                a run failed
     ├── BudgetError         a budget has too little left for a call (.unit, .limit, .scope, .step)
     ├── InputError          an input of the run is missing, unknown or of the wrong type; nothing has run

@@ -42,7 +42,7 @@ async def corpus_collection(
         StoreError: The collection cannot be written.
     """
     name = _name(data, embedder, options)
-    library, record = Collections(settings, embedder), settings.home / "evals" / "corpora" / f"{name}.json"
+    library, record = Collections(settings, embedder), settings.own(settings.home) / "evals" / "corpora" / f"{name}.json"
     if record.is_file() and name in library.names():
         return name
     data.check_judgements()

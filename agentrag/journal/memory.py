@@ -47,7 +47,7 @@ class MemoryJournal:
         """Begin a run, or go on with it; see `agentrag.core.ports.Journal`."""
         run = self._runs.get(record.run) or _Run(record)
         record = run.record
-        run.recall = Recall(run.calls, self._parents(record.parent, record.cut) if record.parent else ())
+        run.recall = Recall(run.calls, self._parents(record) if record.parent else ())
         self.ended.pop(record.run, None)
         self._runs[record.run] = run
 
@@ -111,10 +111,12 @@ class MemoryJournal:
         run.calls.append(_kept(call, len(self._answers), paid=paid))
         self._answers.append((value, seconds))
 
-    def _parents(self, parent: str, cut: str | None) -> list[Kept]:
-        if parent not in self._runs:
-            raise StoreError(unknown("run", parent, self._runs))
-        calls = self._runs[parent].calls
+    def _parents(self, record: RunRecord) -> list[Kept]:
+        own = {name: run for name, run in self._runs.items() if run.record.tenant == record.tenant}
+        parent, cut = record.parent or "", record.cut
+        if parent not in own:
+            raise StoreError(unknown("run", parent, own))
+        calls = own[parent].calls
         if cut is None:
             return calls
         at = next((index for index, kept in enumerate(calls) if covers(cut, kept.step)), None)
