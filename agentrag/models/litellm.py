@@ -128,7 +128,7 @@ class LiteLLMModel:
             if text := reply.take(chunk.model_dump()):
                 on_text(text)
         completion = reply.completion()
-        if not reply.complete or not completion.text:  # litellm invents an ending where the provider sent nothing
+        if not reply.complete or not completion.text or _invented(stream):
             raise ModelError(f"{self._who} broke off before its answer was complete.", retryable=True)
         return completion
 
@@ -151,6 +151,11 @@ class LiteLLMModel:
         except Exception:  # it raises bare exceptions for unknown models, and an answer is worth more than its price
             return 0.0
         return float(sum(parts))
+
+
+def _invented(stream: Any) -> bool:
+    """Whether litellm made up the end of a stream that its provider broke off."""
+    return all(getattr(stream, name, "") is None for name in ("received_finish_reason", "intermittent_finish_reason"))
 
 
 def fault_of(error: Exception, who: str) -> ModelError:

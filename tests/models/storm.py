@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +25,9 @@ from agentrag.graph.forms.python import parallel
 from agentrag.models.breaker import Breaker
 from agentrag.models.fallback import FallbackModel
 from agentrag.models.http import HttpPool
+from agentrag.models.litellm import LiteLLMModel
 from agentrag.models.openai import Endpoint, OpenAIModel
+from agentrag.models.retry import Retries
 from agentrag.testing import Reply, StubChatServer, fake_deps
 
 FAILING = 0.3
@@ -120,8 +123,8 @@ class Tally:
 
 
 @asynccontextmanager
-async def servers(seed: int, tally: Tally) -> AsyncIterator[dict[str, ChatModel]]:
-    """The models of the graph, on two servers that fail."""
+async def servers(seed: int, tally: Tally, litellm: bool) -> AsyncIterator[dict[str, ChatModel]]:
+    """The models of the graph, on two servers that fail; the first one through litellm where that is asked for."""
     async with AsyncExitStack() as stack:
         far, near = [await stack.enter_async_context(StubChatServer(failing(seed + n))) for n in range(2)]
         pool = HttpPool()
@@ -131,23 +134,28 @@ async def servers(seed: int, tally: Tally) -> AsyncIterator[dict[str, ChatModel]
             endpoint = Endpoint(server.url, name, timeout=0.15, total_timeout=2.0, attempts=3, pause=0.002)
             return OpenAIModel(name, endpoint, pool, Breaker(name, faults=5, seconds=0.05))
 
-        first = model("far", far)
+        first: ChatModel = model("far", far)
+        if litellm:
+            retries = Retries(3, 0.002, Breaker("far", faults=5, seconds=0.05))
+            first = LiteLLMModel("openai/far", 0.5, 2.0, retries, api_base=far.url, api_key="none")
+            stack.push_async_callback(first.aclose)
         yield {"writer": FallbackModel([first, model("near", near)]), "gate": first}
         tally.exchanges = far.count + near.count
 
 
-async def storm(runs: int, seed: int) -> Tally:
+async def storm(runs: int, seed: int, litellm: bool = False) -> Tally:
     """Make so many runs, some of which are cancelled, and count what is left of them."""
-    chance, tally, at_once = Random(seed), Tally(), asyncio.Semaphore(AT_ONCE)
+    chance, tally, at_once = Random(seed), Tally(), asyncio.Semaphore(AT_ONCE // 3 if litellm else AT_ONCE)
     before = held()
 
     async def one(models: dict[str, ChatModel], patience: float | None) -> None:
         async with at_once:
             tally.ended[await _outcome(models, patience, tally.wrong)] += 1
 
-    async with servers(seed, tally) as models, asyncio.TaskGroup() as group:
+    async with servers(seed, tally, litellm) as models, asyncio.TaskGroup() as group:
         for _ in range(runs):
             group.create_task(one(models, chance.uniform(0, 0.1) if chance.random() < CANCELLED else None))
+    gc.collect()  # litellm forgets a coroutine where a call is cancelled as it begins, of which Python warns
     for _ in range(100):  # sockets are closed a moment after the calls that closed them
         if held() == before:
             break

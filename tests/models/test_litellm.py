@@ -189,7 +189,7 @@ async def test_an_open_circuit_fails_at_once() -> None:
     assert (server.count, round(caught.value.retry_after or 0)) == (2, 30)
 
 
-@pytest.mark.parametrize("fault", ["half stream", "stream error"])
+@pytest.mark.parametrize("fault", ["half stream", "stream error", "no finish"])
 async def test_a_stream_that_breaks_off_is_an_error_and_not_asked_for_again(fault: Fault) -> None:
     async with StubChatServer([Reply("a b c d", fault=fault)]) as server:
         client = model(server)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -126,7 +127,7 @@ async def test_cancelling_calls_ends_their_generation_and_frees_their_slots(mode
     await model.complete(FRANCE)
     tasks = len(asyncio.all_tasks())
     begun: set[int] = set()
-    calls = [asyncio.create_task(model.complete(STORY, (lambda _, n=n: begun.add(n)) if stream else None)) for n in range(2)]
+    calls = [asyncio.create_task(model.complete(STORY, partial(_remember, begun, n) if stream else None)) for n in range(2)]
     if stream:
         async with asyncio.timeout(30):
             while len(begun) < 2:
@@ -144,6 +145,10 @@ async def test_cancelling_calls_ends_their_generation_and_frees_their_slots(mode
     before = process.cpu_times().user
     await asyncio.sleep(0.5)
     assert process.cpu_times().user - before < 0.1
+
+
+def _remember(begun: set[int], number: int, text: str) -> None:
+    begun.add(number)
 
 
 async def test_the_budget_is_asked_before_the_call_is_made_again(models: Models) -> None:
