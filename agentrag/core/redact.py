@@ -27,9 +27,9 @@ _NAMES = {
     "token": r"(?:access|api|auth|bearer|bot|git(?:hub|lab)|hf|id|refresh|security|session|slack)[_-]?token",
 }
 _MORE = r"(?:[_-](?:id|value))?"
-_QUOTE = r"(?:\\{0,8}[\"'])?"  # escaped, where JSON stands in a text
+_QUOTE = r"(?:\\{0,63}[\"'])?"  # escaped, where JSON stands in a text
 _SET = rf"{_QUOTE}\s*[:=]\s*{_QUOTE}"
-_SIGN = r"(?:[^\s\"',;&)}\]\\]|\\(?!\\{0,8}[\"']))"
+_SIGN = r"(?:[^\s\"',;&)}\]\\]|\\(?!\\{0,63}[\"']))"
 _VALUE = rf"(?!\[redacted\]){_SIGN}{{4,}}"
 _WHOLE = (
     (
