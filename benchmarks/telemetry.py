@@ -1,7 +1,7 @@
 """What watching a run costs: 9 nodes that do nothing, bare, logged to nobody, and traced, encoding for OTLP included.
 
 Nodes that do nothing are the worst case: what a span costs, most of it in OpenTelemetry's SDK, is 0.1 ms, and a call of a model
-takes a thousand times that. Bar: a traced run takes at most 10 times the processor of a bare one, and one whose spans go nowhere
+takes a thousand times that. Bar: a traced run takes at most 10 times the processor of a bare one, one whose spans go nowhere
 at most 1.25 times.
 """
 
