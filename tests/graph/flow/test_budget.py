@@ -24,7 +24,8 @@ from tests.graph.flow.running import Course
 
 PROMPTS = Prompts(
     texts={
-        "t/w": "---\nabout: a\nsource: own\nversion: 1\ninputs: {question: data, passages: data}\n---\n## user\n{question}{passages?}"
+        "t/w": "---\nabout: a\nsource: own\nversion: 1\ninputs: {question: data, passages: data}\n---\n"
+        "## user\n{question} {passages?}"
     }
 )
 HEAD = """\
