@@ -190,7 +190,7 @@ class Deps:
             InDoubtError: See above.
         """
         call = self._call("tool", target, request, deterministic=effect == "none", effect=effect)
-        return await self._done(call, lambda: work(call.idempotency_key), codec, _one, self._metered(call))
+        return await self._done(call, lambda: work(self.journal.name_of(call)), codec, _one, self._metered(call))
 
     async def now(self) -> float:
         """Seconds since 1970, UTC; a resumed or replayed run sees the time that it saw first."""
