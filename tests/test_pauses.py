@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agentrag.app import Result
-from agentrag.core.errors import ChangedError, InputError, PausedError, Question, RunBusyError
+from agentrag.core.errors import ChangedError, InputError, PausedError, Question, RunBusyError, StoreError
 from agentrag.journal.sqlite import SqliteJournal
 from agentrag.runs import Runs
 from tests.runs_place import ASKS, Place, place_in
@@ -222,3 +222,23 @@ async def test_a_run_of_an_earlier_version_has_no_question_on_record_and_says_wh
         await place.runs.resume(run)
     place.runs.answer(run, None, "approve")
     assert (await place.runs.resume(run))["decision"] == "approve"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE notes SET body = '{}' WHERE kind = 'asked'",
+        "UPDATE notes SET body = '[' WHERE kind = 'asked'",
+        "UPDATE notes SET body = '{}' WHERE kind = 'branch'",
+        "INSERT INTO settled SELECT id, 'flow.0.parallel.left.0.ask_human', '7' FROM runs",
+        "INSERT INTO settled SELECT id, 'flow.0.parallel', '{' FROM runs",
+    ],
+)
+async def test_records_that_somebody_changed_by_hand_are_told_in_a_line(place: Place, change: str) -> None:
+    run = await paused(place, BOTH)
+    with closing(sqlite3.connect(place.runs.path)) as journal, journal:
+        journal.execute(change)
+    with pytest.raises(StoreError, match=f"cannot be read: .* of run {run} is damaged") as caught:
+        place.runs.show(run)
+    assert "\n" not in str(caught.value)
+    assert [past.record.run for past in place.runs.list()] == [run]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,7 @@ from agentrag.cli.options import EveryModelOption, InputOption, JsonOption, Mode
 from agentrag.cli.pauses import print_result
 
 if TYPE_CHECKING:
+    from agentrag.core.errors import Question
     from agentrag.graph.spec import GraphSpec
     from agentrag.runs import Runs
 
@@ -57,7 +60,7 @@ def list_runs(
         runs = _runs(journal)
         found = runs.list(graph, None if status is None else status.value, limit, thread)
         waiting = [past.record.run for past in found if past.status == "paused" and not past.damage]
-        questions = {run: runs.questions(run) for run in waiting}
+        questions = dict(_questions(runs, waiting))
         if as_json:
             say_json([run_as_json(past, questions.get(past.record.run, {})) for past in found])
         elif not found:
@@ -177,6 +180,15 @@ app.command("resume")(pauses.resume)
 app.command("history")(history)
 app.command("export")(keeping.export)
 app.command("prune")(keeping.prune)
+
+
+def _questions(runs: Runs, waiting: list[str]) -> Iterator[tuple[str, Mapping[str, Question]]]:
+    """Yield the open questions of runs; of one whose record is damaged, `runs show` tells that."""
+    from agentrag.core.errors import StoreError  # lazy: --help needs none of it
+
+    for run in waiting:
+        with suppress(StoreError):
+            yield run, runs.questions(run)
 
 
 def _runs(journal: Path | None) -> Runs:
