@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from agentrag.core.errors import ModelError
-from agentrag.core.exchange import asking
 from agentrag.core.types import ChatRequest, Message, TokenLogprob
-from agentrag.models.breaker import Breaker
-from agentrag.models.cost import cost_of
 from agentrag.models.faults import retry_after
 from agentrag.models.http import HttpPool
 from agentrag.models.openai import Endpoint, OpenAIModel
@@ -212,42 +209,6 @@ async def test_an_answer_that_drips_on_for_ever_is_given_up_in_the_end(pool: Htt
             while server.in_flight:
                 await asyncio.sleep(0.01)
     assert (caught.value.retryable, server.count) == (True, 1)
-
-
-async def test_an_open_circuit_is_not_waited_for_and_ends_a_call_with_the_fault_that_opened_it(pool: HttpPool) -> None:
-    async with StubChatServer([Reply(status=500)]) as server:
-        client = OpenAIModel("test", Endpoint(server.url, "gpt", pause=0.001), pool, Breaker("host:1", faults=2))
-        told = []
-        for _ in range(2):
-            with pytest.raises(ModelError) as caught:
-                await client.complete(HELLO)
-            told.append((str(caught.value)[:12], cost_of(caught.value).calls))
-    assert told == [("Model gpt at", 2), ("host:1 is le", 0)]
-    assert (server.count, caught.value.retryable, round(caught.value.retry_after or 0)) == (2, True, 30)
-
-
-@pytest.mark.parametrize(
-    ("replies", "room", "says"),
-    [
-        ([Reply(status=500)], 2, "HTTP 500"),
-        ([Reply(status=500), "no"], 1, "did not keep to the JSON Schema, and the budget has no room to tell it"),
-    ],
-    ids=["retry", "repair"],
-)
-async def test_the_budget_is_asked_before_each_further_exchange(
-    pool: HttpPool, replies: list[Script], room: int, says: str
-) -> None:
-    request = ChatRequest(HELLO.messages, max_tokens=9, schema=PERSON)
-    asked: list[ChatRequest] = []
-
-    def leave(further: ChatRequest) -> bool:
-        asked.append(further)
-        return len(asked) <= room
-
-    async with StubChatServer(replies) as server:
-        with asking(leave), pytest.raises(ModelError, match=says) as caught:
-            await model(server, pool, pause=0.001).complete(request)
-    assert (server.count, len(asked), cost_of(caught.value).calls) == (room + 1, room + 1, room + 1)
 
 
 async def test_a_listener_that_fails_is_not_taken_for_a_broken_server(pool: HttpPool) -> None:
