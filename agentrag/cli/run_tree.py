@@ -93,7 +93,8 @@ def _end(shown: Shown) -> Iterator[str]:
     yield from _budget(shown.economy)
     for key, target in shown.in_doubt.items():
         yield f"in doubt  write to {target}: resume with --settle {key}=redo or ={{its result as JSON}}"
-    yield f"{past.status:9} after {past.seconds:.1f} s" + (f": {_flat(past.error)}" if past.error else "")
+    why = "" if shown.questions else _flat(past.error)  # a run that waits says there what it asks
+    yield f"{past.status:9} after {past.seconds:.1f} s" + (f": {why}" if why else "")
     for line in question_lines(shown.questions):
         yield f"asks      {line}"
     if past.status != "finished" and not past.alive:

@@ -116,6 +116,7 @@ async def test_a_replay_that_is_not_what_was_recorded_ends_with_code_1_and_says_
 
 async def test_a_failed_run_is_resumed_and_what_was_saved_is_told(place: Place, agentrag: Agentrag) -> None:
     run = await failed(place, "finish")
+    assert f"\ngo on     agentrag runs resume {run}\n" in (await agentrag("runs", "show", run)).out
     done = await agentrag("runs", "resume", run)
     assert (done.code, done.out.startswith("finish ")) == (0, True)
     assert re.fullmatch(
