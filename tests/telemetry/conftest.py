@@ -24,9 +24,13 @@ def _test_nodes() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(provider, "_providers", [])
+    monkeypatch.setattr(provider, "_flushing", {})
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # none of them may be at work, and log, in the next test
     provider._ONCE.seen.clear()
     yield
-    provider.flush(0.5)
+    provider.flush(10)
+    for thread in provider._flushing.values():
+        thread.join(10)
 
 
 @pytest.fixture

@@ -42,4 +42,4 @@ def test_a_run_is_logged_as_json_and_exported_before_the_command_ends(tmp_path: 
 def test_a_command_ends_well_though_its_endpoint_is_down(tmp_path: Path) -> None:
     done = agentrag(tmp_path, "run", "plain.yaml", "-i", "question=cat", TELEMETRY__OTLP="http://127.0.0.1:9")
     assert (done.stdout, "Traceback" in done.stderr) == ("text: cat!\n", False)
-    assert done.stderr.count("warning: ") + done.stderr.count("error: ") <= 1
+    assert max(map(done.stderr.count, ("Transient error", "Failed to export"))) == 1  # each kind of fault once
