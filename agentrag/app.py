@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from agentrag.back_ends import CollectionNames, open_deps
+from agentrag.back_ends import CollectionNames, ModelNames, open_deps
 from agentrag.core.account import Spending
 from agentrag.core.calls import new_run_id
 from agentrag.core.deps import Deps, Origin
@@ -74,7 +74,7 @@ class Graph:
         flow: Node names and `choose(...)` steps, in order.
         inputs: Type names or declarations by channel, as in YAML: `{"question": "str"}`.
         outputs: Channels that a run returns.
-        models: Binding names by slot.
+        models: Bindings, or chains of them, by slot.
         channels: Declarations of channels that no node type brings.
         budget: The most that a run may cost: `{"calls": 12, "usd": 0.02}`; see docs/budgets.md.
         degrade: What to make cheaper when too little is left: `[{"set": {"search.k": 3}}, {"finish": "loops"}]`.
@@ -91,7 +91,7 @@ class Graph:
         flow: Sequence[FlowStep],
         inputs: Mapping[str, Any],
         outputs: Sequence[str],
-        models: Mapping[str, str] | None = None,
+        models: ModelNames | None = None,
         channels: Mapping[str, Any] | None = None,
         budget: Mapping[str, Any] | None = None,
         degrade: Sequence[Mapping[str, Any]] = (),
@@ -161,7 +161,7 @@ class Graph:
         deps: Deps | None = None,
         *,
         settings: Settings | None = None,
-        models: Mapping[str, str] | None = None,
+        models: ModelNames | None = None,
         collections: CollectionNames | None = None,
         budget: Mapping[str, Any] | None = None,
         **inputs: Any,
@@ -210,7 +210,7 @@ class Graph:
         deps: Deps | None = None,
         *,
         settings: Settings | None = None,
-        models: Mapping[str, str] | None = None,
+        models: ModelNames | None = None,
         collections: CollectionNames | None = None,
         budget: Mapping[str, Any] | None = None,
         on_event: Callable[[Event], None] | None = None,

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from time import time
 
 from agentrag.core.errors import AgentRagError, Question, RunError, SpecError, StoreError, UnknownNameError
+from agentrag.core.observing import redactor_of
 from agentrag.core.ports import RunRecord, RunStatus
 from agentrag.core.settings import Settings, load_settings
 from agentrag.core.types import Usage
@@ -168,7 +169,7 @@ class RecordedRuns:
         """
         runs = tuple(dict.fromkeys(self.find(name).record.run for name in names))
         if target.suffix == ".jsonl":
-            _write_lines(target, export_lines(self.path, runs, self.tenant))
+            _write_lines(target, export_lines(self.path, runs, self.tenant, redactor_of(self.settings).data))
             return runs
         return export_cassette(self.path, runs, target, self.tenant)
 

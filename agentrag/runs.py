@@ -155,7 +155,10 @@ class Runs(RecordedRuns):
             calls = history.calls(record.run)
         with closing(RecordedAnswers(self.path, record.run, calls)) as answers:
             result = await agent.run(replay_deps(agent.spec, record, answers), on_event=on_event, **record.inputs)
-        return Replayed(replace(result, usage=shown.usage, saved=shown.saved), differences(past.outputs, result.outputs))
+        economy = shown.economy
+        result = replace(result, usage=shown.usage, saved=shown.saved)
+        result = replace(result, limited=economy.limited, degraded=economy.degraded, budget=economy.budget)
+        return Replayed(result, differences(past.outputs, result.outputs))
 
     async def history(self, name: str) -> Course:
         """The steps of a run, in order, with what each wrote and the state after it; nothing is sent and nothing paid.

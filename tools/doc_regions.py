@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -217,6 +217,10 @@ def _first(thing: type) -> str:
 
 
 def _name(kind: Any) -> str:
+    if get_origin(kind) is Annotated:  # what checks a value is told in its description
+        return _name(get_args(kind)[0])
+    if (inner := get_args(kind)) and any(get_origin(part) is Annotated for part in inner):
+        return f"{_name(get_origin(kind))}[{', '.join('...' if part is ... else _name(part) for part in inner)}]"
     text = kind.__name__ if inspect.isclass(kind) and not hasattr(kind, "__args__") else str(kind)
     return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Z])", "", text).replace("NoneType", "None")
 
@@ -246,6 +250,7 @@ def _default(path: tuple[str, ...], info: FieldInfo) -> str:
         ("cache",): "the user's cache folder of the system",
         ("runtime", "threads"): "all cores",
         ("models",): "none",
+        ("tenants",): "none",
     }
     if path in depends:
         return depends[path]

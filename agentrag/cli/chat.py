@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from agentrag.cli.console import errors, fail, note, pairs, say, terminable
+from agentrag.cli.console import errors, fail, logged, note, pairs, say, terminable
 from agentrag.cli.options import (
     CollectionOption,
     EveryModelOption,
@@ -52,7 +52,7 @@ def chat(
     from agentrag.threads import Thread
 
     # The loop runs only while a question is answered: Ctrl-C is then the loop's to cancel, and the prompt's otherwise.
-    with errors(), terminable(), asyncio.Runner() as runner:
+    with errors(), terminable(), logged(), asyncio.Runner() as runner:
         agent = Graph.load(graph)
         if "history" not in agent.spec.inputs:
             raise fail(f"graph '{agent.spec.name}' has no input `history`, so it holds no conversation; use: agentrag ask", 2)

@@ -64,13 +64,13 @@ def _typed(program: str) -> str:
 
 
 def _needed(settings: Settings, binding: str) -> Iterator[str]:
-    """Models that are not on this machine yet: that of the binding, where it is local, and the embedder."""
+    """Models that are not on this machine yet: those of the binding or chain that are local, and the embedder."""
     from agentrag.core.errors import NotPulledError
     from agentrag.core.settings import LlamaCpp
     from agentrag.models.catalogue import model_files
 
-    chat = settings.binding(binding)
-    for model in [*([chat.model] if isinstance(chat, LlamaCpp) else []), settings.embedder]:
+    local = [chat.model for chat in settings.chain(binding).values() if isinstance(chat, LlamaCpp)]
+    for model in [*local, settings.embedder]:
         try:
             model_files(model, settings.cache)
         except NotPulledError:

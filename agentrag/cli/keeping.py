@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentrag.cli.console import errors, fail, say
+from agentrag.cli.console import errors, fail, note, say
 
 if TYPE_CHECKING:
     from agentrag.recorded import Pruned
@@ -81,6 +81,32 @@ def prune(
             typer.confirm("Delete them?", abort=True)
         deleted = recorded.prune(age, keep, size, unfinished=unfinished)
     say(f"{_told(deleted)} were deleted.")
+
+
+def check(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the runs that are whole to a new journal.")
+    ] = None,
+    journal: JournalOption = None,
+) -> None:
+    """Look whether the whole journal can be read.
+
+    What is damaged is told run by run; the exit code is then 1. With -o the runs that are whole are
+    saved, those of all tenants.
+    """
+    with errors():
+        # lazy: --help needs none of it
+        from agentrag.journal.check import check as checked
+        from agentrag.runs import Runs
+
+        path = Runs(journal=journal).path
+        found = checked(path, output)
+    for line in (*found.faults, *found.damaged.values()):
+        say(line)
+    say(f"{len(found.whole):,} runs are whole" + ("." if found.is_whole else f", {len(found.damaged):,} are not."))
+    if not found.is_whole:
+        note(f"what SQLite itself can still read: sqlite3 {path} .recover")
+        raise typer.Exit(1)
 
 
 def _told(deleted: Pruned) -> str:

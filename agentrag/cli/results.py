@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agentrag.cli.answers import Draft, note_cost, print_answer
 from agentrag.cli.budgets import budget_json, note_budget
 from agentrag.cli.console import fail, note, say
-from agentrag.core.errors import PausedError
+from agentrag.core.errors import AgentRagError, PausedError
 from agentrag.core.events import Event, RunStarted
 from agentrag.core.types import Usage
 
@@ -52,24 +52,25 @@ def _resumable(journal: Path | None) -> Iterator[OnEvent]:
     try:
         yield hear
     except PausedError as error:
-        raise fail(_asked(error, _resume(error.run, journal))) from error
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise fail(_asked(error, journal)) from error
+    except (AgentRagError, KeyboardInterrupt, asyncio.CancelledError):
         if run:
-            note(f"What run {run} did is recorded. Go on with it: {_resume(run, journal)}")
+            note(f"What run {run} did is recorded. Go on with it: {_command('resume', run, journal)}")
         raise
 
 
-def _resume(run: str, journal: Path | None) -> str:
-    return f"agentrag runs resume {run}" + (f" --journal {journal}" if journal else "")
+def _command(what: str, run: str, journal: Path | None, more: str = "") -> str:
+    return f"agentrag runs {what} {run}{more}" + (f" --journal {journal}" if journal else "")
 
 
-def _asked(error: PausedError, command: str) -> str:
-    questions = [
-        f"  {step}: {question.text}" + (f" ({', '.join(question.choices)})" if question.choices else "")
-        for step, question in error.questions.items()
-    ]
-    how = "--answer TEXT" if len(questions) == 1 else "--answer STEP=TEXT for each"
-    return "\n".join([f"run {error.run} waits for a person", *questions, f"Answer with: {command} {how}"])
+def _asked(error: PausedError, journal: Path | None) -> str:
+    """What a run asks, and the command that answers each question."""
+    from agentrag.cli.run_tree import question_lines  # lazy: it imports this module
+
+    several = len(error.questions) > 1
+    commands = [_command("answer", error.run, journal, f" {step} VALUE" if several else " VALUE") for step in error.questions]
+    asked = [f"  {line}" for line in question_lines(error.questions)]
+    return "\n".join([f"run {error.run} waits for a person", *asked, "Answer with:", *(f"  {each}" for each in commands)])
 
 
 def as_json(result: Result) -> dict[str, Any]:

@@ -36,10 +36,14 @@ def run_lines(runs: Sequence[PastRun], questions: Mapping[str, Mapping[str, Ques
         usage, record = past.usage, past.record
         usd = f" {usage.usd:8.4f}" if money else ""
         cost = f"{usage.calls:5,} {usage.prompt_tokens + usage.completion_tokens:8,}{usd} {past.seconds:7.1f}"
-        yield _cut(f"{record.run:24} {_cut(record.graph, 14):14} {past.status:9} {cost}  {_first_text(record.inputs)}")
+        yield _cut(f"{record.run:24} {_cut(record.graph, 14):14} {_status(past):9} {cost}  {_first_text(record.inputs)}")
         if past.damage:
             yield _cut(f"  damaged: {_flat(past.damage)}")
         yield from (_cut(f"  {line}") for line in question_lines(questions.get(record.run, {})))
+
+
+def _status(past: PastRun) -> str:
+    return "killed" if past.status == "running" and not past.alive else past.status
 
 
 def question_lines(questions: Mapping[str, Question]) -> Iterator[str]:
@@ -94,7 +98,7 @@ def _end(shown: Shown) -> Iterator[str]:
     for key, target in shown.in_doubt.items():
         yield f"in doubt  write to {target}: resume with --settle {key}=redo or ={{its result as JSON}}"
     why = "" if shown.questions else _flat(past.error)  # a run that waits says there what it asks
-    yield f"{past.status:9} after {past.seconds:.1f} s" + (f": {why}" if why else "")
+    yield f"{_status(past):9} after {past.seconds:.1f} s" + (f": {why}" if why else "")
     for line in question_lines(shown.questions):
         yield f"asks      {line}"
     if past.status != "finished" and not past.alive:

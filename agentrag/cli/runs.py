@@ -50,7 +50,7 @@ def list_runs(
 ) -> None:
     """List runs, newest first, with the questions of those that wait for a person.
 
-    A run that was killed still counts as running.
+    A run whose process was killed is shown as killed; --status running finds it.
     """
     with errors():
         # lazy: --help needs none of it
@@ -62,7 +62,7 @@ def list_runs(
         waiting = [past.record.run for past in found if past.status == "paused" and not past.damage]
         questions = dict(_questions(runs, waiting))
         if as_json:
-            say_json([run_as_json(past, questions.get(past.record.run, {})) for past in found])
+            say_json(_blanked([run_as_json(past, questions.get(past.record.run, {})) for past in found]))
         elif not found:
             note("No such run is recorded.")
         else:
@@ -84,7 +84,7 @@ def show(run: RunArgument, as_json: JsonOption = False, journal: JournalOption =
 
         shown = _runs(journal).show(run)
         if as_json:
-            say_json(shown_as_json(shown))
+            say_json(_blanked(shown_as_json(shown)))
             return
         for line in shown_lines(shown):
             say(line)
@@ -180,6 +180,7 @@ app.command("resume")(pauses.resume)
 app.command("history")(history)
 app.command("export")(keeping.export)
 app.command("prune")(keeping.prune)
+app.command("check")(keeping.check)
 
 
 def _questions(runs: Runs, waiting: list[str]) -> Iterator[tuple[str, Mapping[str, Question]]]:
@@ -225,3 +226,11 @@ def _edits(spec: GraphSpec, step: str, given: dict[str, str]) -> dict[str, Any]:
         except ValueError as error:
             raise fail(f"channel '{name}' takes JSON; '{text}' is none: {error}", 2) from error
     return values
+
+
+def _blanked(data: Any) -> Any:
+    """JSON data without credentials and what the settings' own patterns find."""
+    from agentrag.core.observing import redactor_of  # lazy: --help needs none of it
+    from agentrag.core.settings import load_settings
+
+    return redactor_of(load_settings()).data(data)

@@ -34,7 +34,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentrag.core.types import Usage
 
 
 class AgentRagError(Exception):
@@ -274,10 +277,12 @@ class ModelError(RunError):
     Attributes:
         retryable: True when the same call may succeed later (overload, time-out, broken connection).
         retry_after: Seconds that the server asked to wait, where it did.
+        usage: What the call cost all the same; None where its client does not say.
     """
 
     def __init__(self, message: str, *, retryable: bool = False, retry_after: float | None = None) -> None:
         self.retryable, self.retry_after = retryable, retry_after
+        self.usage: Usage | None = None
         super().__init__(message)
 
 

@@ -109,7 +109,7 @@ class Metered:
                 value = await work()
             spent, answered = self._paid(cost_of(self.call, value, usage_of(value))), True
         except ModelError as error:
-            spent = self.reserved if self.begun else Spend(self.reserved.calls)
+            spent = self._failed(error)
             if self.denied is not None:
                 raise BudgetError(*self.denied, self.call.step) from error
             raise
@@ -129,6 +129,15 @@ class Metered:
         if refusal is None:
             self.reserved = self.reserved.plus(amount)
         return refusal
+
+    def _failed(self, error: ModelError) -> Spend:
+        """What a call cost that failed: nothing where it was not sent, because the circuit to its server is open."""
+        if self.begun:
+            return self.reserved
+        if error.usage is None:
+            return Spend(self.reserved.calls)
+        told = cost_of(self.call, (), error.usage)
+        return told if told.calls <= self.reserved.calls else told._replace(calls=self.reserved.calls)
 
     def _paid(self, told: Spend) -> Spend:
         """What the call cost: the exchanges that were let through, and tokens as told, as reckoned where nobody told them."""

@@ -86,7 +86,7 @@ class InputSpec(Part):
     """An input of a graph. `style: str` is short for `style: {type: str}`.
 
     Attributes:
-        type: str, int, float, bool, list[str] or history.
+        type: str, int, float, bool, list[str], object or history.
         default: What a run takes that does not give it; without one the input must be given.
         values: All values that are allowed; any of the type where None.
     """

@@ -32,6 +32,7 @@ class OpenRun:
     Attributes:
         number: Its number in the file.
         recall: Answers that its calls may be given.
+        tenant: Whose run it is.
         seq: Number of its latest call or note.
         settled: What was decided, as JSON by step.
         intents: Idempotency keys of the writes that were begun and have no result, by position.
@@ -45,6 +46,7 @@ class OpenRun:
 
     number: int
     recall: Recall
+    tenant: str = ""
     seq: int = 0
     settled: dict[str, str] = field(default_factory=dict)
     intents: dict[Place, str] = field(default_factory=dict)

@@ -96,7 +96,7 @@ class Records:
                 parent = known_run(database, record.parent, record.tenant) if record.parent else None
                 number = self._enter(record)
                 recall = Recall((), kept_of(database, parent, record.cut))
-                return OpenRun(number, recall, doubts=self._doubts(parent), loose=not asked)
+                return OpenRun(number, recall, record.tenant, doubts=self._doubts(parent), loose=not asked)
             number, parent_name, cut, owner, tenant = known
             if asked and tenant != record.tenant:  # before anything of it is told
                 raise StoreError(f"Run {record.run} is another tenant's.")
@@ -109,7 +109,7 @@ class Records:
                 self._refuse_another(record, number)
                 update = "UPDATE runs SET status = 'running', ended = NULL, error = '', owner = ? WHERE id = ?"
                 database.execute(update, (self._owner.name, number))
-            return self._taken_up(number, parent, cut)
+            return self._taken_up(number, tenant, parent, cut)
 
     def end(self, run: OpenRun, status: RunStatus, outputs: bytes | None, error: str) -> None:
         """Say how a run ended, write what waits, and leave it to others."""
@@ -276,7 +276,7 @@ class Records:
         insert = "INSERT INTO texts (hash, body) VALUES (?, ?)"
         return cast("int", self._database.execute(insert, (digest, body)).lastrowid)
 
-    def _taken_up(self, number: int, parent: int | None, cut: str | None) -> OpenRun:
+    def _taken_up(self, number: int, tenant: str, parent: int | None, cut: str | None) -> OpenRun:
         database, of_run = self._database, (number,)
         recall = Recall(kept_of(database, number), kept_of(database, parent, cut))
         settled = dict(database.execute("SELECT step, value FROM settled WHERE run = ?", of_run))
@@ -287,7 +287,7 @@ class Records:
             )
         }
         doubts = self._doubts(parent, known={*settled, *intents.values()})
-        return OpenRun(number, recall, latest_seq(database, number), settled, intents, doubts)
+        return OpenRun(number, recall, tenant, latest_seq(database, number), settled, intents, doubts)
 
     def _doubts(self, run: int | None, known: Set[str] = frozenset()) -> dict[bytes, list[str]]:
         doubts: dict[bytes, list[str]] = {}

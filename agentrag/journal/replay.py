@@ -90,6 +90,8 @@ class ReplayJournal:
         self._recall = Recall(kept_of(self._database, number))
         rows = self._database.execute("SELECT step, value FROM settled WHERE run = ?", (number,))
         self._settled: dict[str, str] = dict(rows)
+        spent = self._database.execute("SELECT 1 FROM notes WHERE run = ? AND kind = 'spent'", (number,)).fetchone()
+        self.counted = spent is not None or "budget#0" in self._settled
 
     def _answer(self, number: int) -> tuple[bytes, float] | None:
         query = "SELECT body, seconds FROM answers WHERE id = ?"

@@ -78,6 +78,8 @@ class SqliteJournal:
             StoreError: The journal cannot be read or written.
         """
         run = self._open(call.run, call.tenant)
+        if run.tenant != call.tenant:
+            raise StoreError(f"Run {call.run} is another tenant's.")
         if run.waiting:
             self._records.flush(run)
         while (answer := self._answer(run, call)) is None:

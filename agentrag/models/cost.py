@@ -13,13 +13,12 @@ ONE = Usage(calls=1)
 
 def cost_of(error: ModelError, unknown: Usage = ONE) -> Usage:
     """What the failed call cost; `unknown` where its client does not say."""
-    cost: Usage = vars(error).get("usage", unknown)
-    return cost
+    return unknown if error.usage is None else error.usage
 
 
 def add_cost(error: ModelError, usage: Usage) -> None:
     """Say that the failed call cost so much more."""
-    vars(error)["usage"] = cost_of(error, Usage()) + usage
+    error.usage = cost_of(error, Usage()) + usage
 
 
 @contextmanager

@@ -269,3 +269,18 @@ async def begun(place: Place, *arguments: str) -> asyncio.subprocess.Process:
     while not any(word_of(body) in place.hanging for body in place.server.bodies):
         await asyncio.sleep(0.05)
     return child
+
+
+async def test_a_journal_is_checked_and_what_is_whole_is_taken_out(place: Place, agentrag: Agentrag, tmp_path: Path) -> None:
+    kept = await place.run("graph", STEPS)
+    spoilt = await place.run("graph", STEPS)
+    assert (await agentrag("runs", "check")).out == "2 runs are whole.\n"
+    with closing(sqlite3.connect(place.folder / "home" / "journal.sqlite")) as database, database:
+        database.execute("UPDATE runs SET inputs = '{' WHERE run = ?", (spoilt.run,))
+    saved = tmp_path / "saved.sqlite"
+    done = await agentrag("runs", "check", "-o", str(saved))
+    assert done.code == 1
+    assert spoilt.run in done.out
+    assert done.out.endswith("1 runs are whole, 1 are not.\n")
+    rows = json.loads((await agentrag("runs", "list", "--json", "--journal", str(saved))).out)
+    assert [row["run"] for row in rows] == [kept.run]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import InDoubtError, StoreError, UnknownNameError
 from agentrag.core.ports import RunRecord
 from agentrag.journal.export import export_cassette, export_lines
@@ -119,3 +121,16 @@ def test_a_run_may_be_forked_from_by_its_own_tenant(recorded: Path) -> None:
         journal.end("own", "finished")
     with closing(History(recorded, "acme")) as history:
         assert history.run("own").record.parent == "20270101-a"
+
+
+async def test_a_call_cannot_be_added_to_the_run_of_another_tenant(path: Path) -> None:
+    journal = SqliteJournal(path)
+    journal.begin(RunRecord("one", "g", tenant="acme"))
+    asked = OutwardCall("one", "flow.0:a", 0, "search", "docs", {"q": 1}, tenant="zeta")
+
+    async def work() -> int:
+        raise AssertionError("it is made")
+
+    with pytest.raises(StoreError, match="another tenant's"):
+        await journal.call(asked, work, TypeAdapter(int))
+    journal.close()

@@ -185,7 +185,7 @@ def python_graph(writer: str | Sequence[str]) -> Graph:
         flow=["cut"],
         inputs={"question": "str"},
         outputs=["sub_questions"],
-        models={"writer": writer},  # type: ignore[dict-item]
+        models={"writer": writer},
     )
 
 

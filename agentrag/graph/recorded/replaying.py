@@ -32,15 +32,14 @@ def replay_deps(spec: GraphSpec, record: RunRecord, journal: RecordedAnswers) ->
         embedder=_Absent("default"),
         run=record.run,
         tenant=record.tenant,
-        origin=Origin(options=_reporting(spec, record.options)),
+        origin=Origin(options=_reporting(record.options) if journal.counted else record.options),
         bindings={name: Binding(_Absent(name)) for name in rebinds_of(spec)},
     )
 
 
-def _reporting(spec: GraphSpec, options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """How a run was started, but that its budget, where it had one, is only reported: all was paid for."""
-    given = options.get("budget") or {}
-    return {**options, "budget": {**given, "mode": "audit"}} if given or spec.budget is not None else options
+def _reporting(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How a run was started, but that its budget is only reported: all was paid for, and the record has all refusals."""
+    return {**options, "budget": {**(options.get("budget") or {}), "mode": "audit"}}
 
 
 class RecordedAnswers(ReplayJournal):
