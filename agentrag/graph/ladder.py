@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from agentrag.core.budget import UNITS, Limits, Mode
 from agentrag.core.errors import unknown
 from agentrag.core.located import SAID
-from agentrag.graph.steps import Label, Part
+from agentrag.graph.parts import Label, Part
 
 
 class BudgetSpec(Limits):

@@ -25,19 +25,8 @@ from agentrag.core.located import SAID, Path
 from agentrag.core.node import Node, node
 from agentrag.core.prompts import Prompts
 from agentrag.graph.ladder import RUNGS, BudgetSpec, Rung, limited
-from agentrag.graph.steps import (
-    STEPS,
-    AskHumanSpec,
-    ChannelName,
-    EachSpec,
-    Label,
-    ParallelSpec,
-    Part,
-    Quorum,
-    RepeatSpec,
-    Steps,
-    SubGraphSpec,
-)
+from agentrag.graph.parts import ChannelName, Label, Part
+from agentrag.graph.steps import STEPS, AskHumanSpec, EachSpec, ParallelSpec, Quorum, RepeatSpec, Steps, SubGraphSpec
 
 LANGUAGE = 1
 

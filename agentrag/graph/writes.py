@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from agentrag.graph.parts import Place
 from agentrag.graph.spec import GraphSpec
-from agentrag.graph.steps import AskHuman, Each, Parallel, Place, Repeat, Return, Step, Steps, SubGraph, inner_flows
+from agentrag.graph.steps import AskHuman, Each, Parallel, Repeat, Return, Step, Steps, SubGraph, inner_flows
 
 Names = frozenset[str]
 NONE: Names = frozenset()

@@ -24,10 +24,11 @@ from agentrag.graph.checks.trust import steering
 from agentrag.graph.checks.view import Doubts, Graph
 from agentrag.graph.inputs import input_bytes
 from agentrag.graph.memo import once_a_graph
+from agentrag.graph.parts import channel_name
 from agentrag.graph.planning.cases import Worst
 from agentrag.graph.planning.walk import reckoned
 from agentrag.graph.spec import GraphSpec, use_of
-from agentrag.graph.steps import SubGraph, channel_name, walk
+from agentrag.graph.steps import SubGraph, walk
 
 RESERVED = frozenset({"budget", "collections", "deps", "models", "on_event", "self", "settings"})
 """Arguments of `Graph.run` and `Graph.stream`, which take inputs as further arguments."""

@@ -22,10 +22,11 @@ from agentrag.graph.flow.parallel import Fork
 from agentrag.graph.flow.repeat import Loop
 from agentrag.graph.inputs import checked_inputs
 from agentrag.graph.memo import once_a_graph
+from agentrag.graph.parts import Place
 from agentrag.graph.recorded.edits import EDITS, Edits
 from agentrag.graph.recorded.manifest import Manifest
 from agentrag.graph.spec import GraphSpec
-from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Place, Repeat, Return, Step, Steps, SubGraph, When
+from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Repeat, Return, Step, Steps, SubGraph, When
 from agentrag.graph.values.blanks import blank
 from agentrag.graph.values.bounds import bounded
 from agentrag.graph.values.joins import join

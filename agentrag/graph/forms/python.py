@@ -19,8 +19,9 @@ from agentrag.core.prompts import Prompts
 from agentrag.graph.assemble import assembled
 from agentrag.graph.checks.view import Doubts
 from agentrag.graph.loader import load_graph
+from agentrag.graph.parts import OnError
 from agentrag.graph.spec import LANGUAGE, GraphSpec, known_keys
-from agentrag.graph.steps import AskHuman, Choose, Each, OnError, Parallel, Repeat, Return, SubGraph, walk
+from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, Repeat, Return, SubGraph, walk
 
 FlowStep: TypeAlias = str | Choose | Repeat | Parallel | Each | SubGraph | AskHuman | Return
 Nested: TypeAlias = "FlowStep | Sequence[Nested]"

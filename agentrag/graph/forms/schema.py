@@ -12,8 +12,9 @@ from pydantic_core import core_schema
 
 from agentrag.core.channels import INPUT_TYPES
 from agentrag.core.node import Node, Reference, node
+from agentrag.graph.parts import ChannelName, Label
 from agentrag.graph.spec import LANGUAGE, GraphSpec, TypeName
-from agentrag.graph.steps import STEPS, ChannelName, Label
+from agentrag.graph.steps import STEPS
 
 Schema: TypeAlias = dict[str, Any]
 

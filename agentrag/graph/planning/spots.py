@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agentrag.core.prompts import Prompt, Prompts
+from agentrag.graph.parts import Place
 from agentrag.graph.planning.amounts import Bill
 from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.values import Table
-from agentrag.graph.steps import Place
 
 _FOLLOWED = 64
 """Rounds of a loop that are reckoned one by one while channels still grow, a quarter as many for each loop around it."""

@@ -11,26 +11,14 @@ from agentrag.core.channels import Channel
 from agentrag.core.prompts import Prompts
 from agentrag.core.sizes import Size, Sizes
 from agentrag.graph.channels import channels_of
+from agentrag.graph.parts import Place
 from agentrag.graph.planning.amounts import FREE, TOTAL, Bill
 from agentrag.graph.planning.cases import Case
 from agentrag.graph.planning.prices import Price
 from agentrag.graph.planning.spots import Reached, ReadOnce, Spot, Standing, followed
 from agentrag.graph.planning.values import Table, collected, either, join_of, measured, widest, written
 from agentrag.graph.spec import GraphSpec
-from agentrag.graph.steps import (
-    AskHuman,
-    Choose,
-    Each,
-    Parallel,
-    ParallelSpec,
-    Place,
-    Repeat,
-    Return,
-    Step,
-    Steps,
-    SubGraph,
-    When,
-)
+from agentrag.graph.steps import AskHuman, Choose, Each, Parallel, ParallelSpec, Repeat, Return, Step, Steps, SubGraph, When
 from agentrag.graph.writes import NONE, Writes, first_written_in_loops, sure
 
 
