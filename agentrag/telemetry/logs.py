@@ -18,7 +18,7 @@ from agentrag.core.errors import SettingsError
 from agentrag.core.observing import Log, redactor_of
 from agentrag.core.redact import Redactor
 from agentrag.core.settings import Settings
-from agentrag.telemetry.records import RAISED
+from agentrag.telemetry.records import TOLD
 
 if TYPE_CHECKING:
     _Stream = logging.StreamHandler[TextIO]
@@ -45,7 +45,7 @@ def configure_logs(settings: Settings) -> None:
     handler.setFormatter(_formatter(log, redactor))
     handler.addFilter(_heard)
     if log.file is None and log.format == "text":
-        handler.addFilter(_not_raised)
+        handler.addFilter(_not_told)
     root.addHandler(handler)
     level = logging.getLevelNamesMapping()[log.level.upper()]
     logging.getLogger("agentrag").setLevel(level)
@@ -125,9 +125,9 @@ def _heard(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] == "agentrag"
 
 
-def _not_raised(record: logging.LogRecord) -> bool:
-    """Whether the command does not end with an error line that says the same."""
-    return getattr(record, "event", "") not in RAISED
+def _not_told(record: logging.LogRecord) -> bool:
+    """Whether the command does not say the same in words of its own."""
+    return getattr(record, "event", "") not in TOLD
 
 
 def _escaped(match: re.Match[str]) -> str:

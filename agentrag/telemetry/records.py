@@ -13,8 +13,8 @@ from agentrag.telemetry.fields import cost_of, cut, fields_of, name_of
 from agentrag.telemetry.watch import End, Run, Watcher
 
 LOGGER = "agentrag.runs"
-RAISED = frozenset({"step_failed", "run_failed"})
-"""Records of what the caller of the run is told by an exception too."""
+TOLD = frozenset({"step_failed", "run_failed", "degraded", "budget_ended"})
+"""Records of what a command tells in words of its own, by its last line or below the answer."""
 _LEVELS: Mapping[str, int] = {
     "step_started": logging.DEBUG,
     "call_finished": logging.DEBUG,
