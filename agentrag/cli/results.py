@@ -53,10 +53,19 @@ def _resumable(journal: Path | None) -> Iterator[OnEvent]:
         yield hear
     except PausedError as error:
         raise fail(_asked(error, journal)) from error
-    except (AgentRagError, KeyboardInterrupt, asyncio.CancelledError):
-        if run:
-            note(f"What run {run} did is recorded. Go on with it: {_command('resume', run, journal)}")
+    except AgentRagError as error:
+        ending = fail(str(error))
+        _note_onward(run, journal)
+        raise ending from error
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _note_onward(run, journal)
         raise
+
+
+def _note_onward(run: str, journal: Path | None) -> None:
+    """Say how to go on with a run that was begun."""
+    if run:
+        note(f"What run {run} did is recorded. Go on with it: {_command('resume', run, journal)}")
 
 
 def _command(what: str, run: str, journal: Path | None, more: str = "") -> str:
@@ -70,7 +79,7 @@ def _asked(error: PausedError, journal: Path | None) -> str:
     several = len(error.questions) > 1
     commands = [_command("answer", error.run, journal, f" {step} VALUE" if several else " VALUE") for step in error.questions]
     asked = [f"  {line}" for line in question_lines(error.questions)]
-    return "\n".join([f"run {error.run} waits for a person", *asked, "Answer with:", *(f"  {each}" for each in commands)])
+    return "\n".join([f"run {error.run} waits for a person", *asked, *(f"Answer with: {each}" for each in commands)])
 
 
 def as_json(result: Result) -> dict[str, Any]:

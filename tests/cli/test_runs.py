@@ -149,7 +149,7 @@ async def test_a_question_is_listed_then_answered_once(place: Place, agentrag: A
     assert (asked.code, asked.out) == (1, "")
     assert asked.err.splitlines()[0] == f"error: run {run} waits for a person"
     assert re.fullmatch(r"  flow\.1\.ask_human: Send this\? draft \w+ \(approve, refuse\)", asked.err.splitlines()[1])
-    assert asked.err.splitlines()[2] == f"Answer with: agentrag runs resume {run} --answer TEXT"
+    assert asked.err.splitlines()[2] == f"Answer with: agentrag runs answer {run} VALUE"
     wrong = await agentrag("runs", "resume", run, "--answer", "aprove")
     assert (wrong.code, "Did you mean 'approve'?" in wrong.err) == (1, True)
     done = await agentrag("runs", "resume", run, "--answer", "flow.1.ask_human=approve")
