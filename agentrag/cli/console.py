@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from agentrag.core.redact import Redactor
+
 T = TypeVar("T")
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -66,10 +68,24 @@ def say_json(value: Any) -> None:
     sys.stdout.write(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
+def redactor() -> Redactor:
+    """What blanks secrets in what is shown of runs and errors: as the settings say, the built-in one where they are wrong."""
+    from agentrag.core.errors import SettingsError  # lazy: see the module's docstring
+    from agentrag.core.observing import redactor_of
+    from agentrag.core.redact import Redactor
+    from agentrag.core.settings import load_settings
+
+    try:
+        return redactor_of(load_settings())
+    except (SettingsError, OSError):
+        return Redactor()
+
+
 def fail(message: str, code: int = 1) -> SystemExit:
-    """Print an error line and return, for the caller to raise, the exception that ends the program with `code`."""
+    """Print an error line, redacted, and return, for the caller to raise, the exception that ends the program with `code`."""
+    shown = redactor().text(message)
     err().print("error: ", style="bold red", end="")
-    err().print(clean(message), markup=False)
+    err().print(clean(shown), markup=False)
     return SystemExit(code)
 
 

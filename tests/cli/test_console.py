@@ -33,6 +33,24 @@ def test_errors_of_the_library_become_one_line_and_code_1(capsys: pytest.Capture
     assert "the store is gone" in capsys.readouterr().err
 
 
+def test_an_error_is_printed_as_the_settings_redact_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTRAG_REDACT", '["patient (?P<n>[0-9]+)"]')
+    with pytest.raises(SystemExit), errors():
+        raise StoreError("the model said: patient 4711 has api_key=abcdef123456")
+    assert capsys.readouterr().err == "error: the model said: patient [redacted] has api_key=[redacted]\n"
+
+
+def test_an_error_is_redacted_where_the_settings_are_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTRAG_REDACT", '["("]')
+    with pytest.raises(SystemExit), errors():
+        raise StoreError("it has api_key=abcdef123456")
+    assert capsys.readouterr().err == "error: it has api_key=[redacted]\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_command_closes_what_it_opened_and_ends_with_130(number: signal.Signals) -> None:
     closed = []
