@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentrag.cli.console import note, run_async, say, say_json
+from agentrag.cli.console import note, redactor, run_async, say, say_json
 from agentrag.cli.keeping import JournalOption, RunArgument
 from agentrag.cli.options import JsonOption
 
@@ -31,6 +32,8 @@ def history(
 
     async def main() -> None:
         # lazy: --help needs none of it
+        from pydantic_core import to_jsonable_python
+
         from agentrag.cli.run_tree import value_line
         from agentrag.journal.recall import covers
         from agentrag.journal.steps import node_of
@@ -44,31 +47,29 @@ def history(
             for moment in course.moments
             if path is None or covers(path, moment.step) or step in (moment.node, node_of(moment.step))
         ]
+        blank = redactor()
+
+        def data(values: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(blank.data(to_jsonable_python(dict(values), serialize_unknown=True)))
+
+        ended = blank.text(course.ended)
         if as_json:
-            say_json({"start": _data(course.start), "steps": [_as_json(moment) for moment in chosen], "ended": course.ended})
+            say_json({"start": data(course.start), "steps": [_as_json(moment, data) for moment in chosen], "ended": ended})
             return
         for moment in chosen:
             say(moment.step + (f" ({moment.node})" if "/" in moment.node else ""))
-            for name, value in moment.wrote.items():
+            for name, value in data(moment.wrote).items():
                 say(value_line("  wrote ", name, value))
             for name in moment.lost:
                 say(f"  lost  {name}")
-            for name, value in moment.state.items() if step is not None else ():
+            for name, value in data(moment.state).items() if step is not None else ():
                 say(value_line("  state ", name, value))
-        if course.ended:
-            note(f"Here the record ends: {course.ended}")
+        if ended:
+            note(f"Here the record ends: {ended}")
 
     run_async(main)
 
 
-def _as_json(moment: Moment) -> dict[str, Any]:
+def _as_json(moment: Moment, data: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
     where = {"step": moment.step, "node": moment.node}
-    return {**where, "wrote": _data(moment.wrote), "lost": list(moment.lost), "state": _data(moment.state)}
-
-
-def _data(values: Any) -> Any:
-    from pydantic_core import to_jsonable_python
-
-    from agentrag.core.redact import redacted
-
-    return redacted(to_jsonable_python(dict(values), serialize_unknown=True))
+    return {**where, "wrote": data(moment.wrote), "lost": list(moment.lost), "state": data(moment.state)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentrag.cli import keeping, pauses
-from agentrag.cli.console import errors, fail, note, pairs, run_async, say, say_json
+from agentrag.cli.console import errors, fail, note, pairs, redactor, run_async, say, say_json
 from agentrag.cli.history import history
 from agentrag.cli.keeping import JournalOption, RunArgument
 from agentrag.cli.options import EveryModelOption, InputOption, JsonOption, ModelsOption, ThreadOption, bindings
@@ -56,17 +56,20 @@ def list_runs(
         # lazy: --help needs none of it
         from agentrag.cli.run_json import run_as_json
         from agentrag.cli.run_tree import run_lines
+        from agentrag.cli.shown import blanked_past, blanked_questions
 
         runs = _runs(journal)
         found = runs.list(graph, None if status is None else status.value, limit, thread)
         waiting = [past.record.run for past in found if past.status == "paused" and not past.damage]
         questions = dict(_questions(runs, waiting))
         if as_json:
-            say_json(_blanked([run_as_json(past, questions.get(past.record.run, {})) for past in found]))
+            say_json(redactor().data([run_as_json(past, questions.get(past.record.run, {})) for past in found]))
         elif not found:
             note("No such run is recorded.")
         else:
-            for line in run_lines(found, questions):
+            blank = redactor()
+            asked = {run: blanked_questions(open_now, blank) for run, open_now in questions.items()}
+            for line in run_lines([blanked_past(past, blank) for past in found], asked):
                 say(line)
 
 
@@ -81,12 +84,13 @@ def show(run: RunArgument, as_json: JsonOption = False, journal: JournalOption =
         # lazy: --help needs none of it
         from agentrag.cli.run_json import shown_as_json
         from agentrag.cli.run_tree import shown_lines
+        from agentrag.cli.shown import blanked_run
 
         shown = _runs(journal).show(run)
         if as_json:
-            say_json(_blanked(shown_as_json(shown)))
+            say_json(redactor().data(shown_as_json(shown)))
             return
-        for line in shown_lines(shown):
+        for line in shown_lines(blanked_run(shown, redactor())):
             say(line)
 
 
@@ -226,11 +230,3 @@ def _edits(spec: GraphSpec, step: str, given: dict[str, str]) -> dict[str, Any]:
         except ValueError as error:
             raise fail(f"channel '{name}' takes JSON; '{text}' is none: {error}", 2) from error
     return values
-
-
-def _blanked(data: Any) -> Any:
-    """JSON data without credentials and what the settings' own patterns find."""
-    from agentrag.core.observing import redactor_of  # lazy: --help needs none of it
-    from agentrag.core.settings import load_settings
-
-    return redactor_of(load_settings()).data(data)
