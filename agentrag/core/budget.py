@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf
 from typing import Annotated, Literal, NamedTuple, Protocol
 
@@ -52,6 +52,8 @@ class Spend(NamedTuple):
 
 UNITS: tuple[Unit, ...] = ("calls", "passages", "tokens", "usd", "seconds")
 NOTHING = Spend()
+MOST = 2**53
+"""No limit is larger: whole numbers up to here are exact everywhere."""
 ENDLESS = Spend(inf, inf, inf, inf, inf)
 
 
@@ -64,11 +66,11 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    calls: Annotated[int, Field(ge=1, strict=True)] | None = None
-    passages: Annotated[int, Field(ge=1, strict=True)] | None = None
-    tokens: Annotated[int, Field(ge=1, strict=True)] | None = None
-    usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    calls: Annotated[int, Field(ge=1, le=MOST, strict=True)] | None = None
+    passages: Annotated[int, Field(ge=1, le=MOST, strict=True)] | None = None
+    tokens: Annotated[int, Field(ge=1, le=MOST, strict=True)] | None = None
+    usd: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
 
     def given(self) -> Iterator[tuple[Unit, float]]:
         """Yield the units that are limited, with their limits."""
@@ -97,6 +99,10 @@ class Rate(Protocol):
 
 class Purse(Protocol):
     """Keeps to limits that outlive one run, such as those of a tenant."""
+
+    def left(self) -> Mapping[Unit, float]:
+        """What is left of each unit that is limited."""
+        ...
 
     def reserve(self, amount: Spend) -> Unit | None:
         """Set `amount` aside. None where it was; else the first unit that has too little left, and nothing is set aside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from base64 import b64decode, b64encode
@@ -21,7 +22,7 @@ from agentrag.core.budget import Purse, Rate, Spend
 from agentrag.core.calls import CallKind, Effect, OutwardCall
 from agentrag.core.errors import BudgetError, UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
-from agentrag.core.metering import Metered, cost_of, keep_refused, need_of, raise_refused
+from agentrag.core.metering import Metered, keep_refused, need_of, raise_refused
 from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Recorded, Searcher, Vectors
 from agentrag.core.prompts import Prompts
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
@@ -112,10 +113,11 @@ class Deps:
     hold: Hold | None = None
     _ordinals: count[int] = field(default_factory=count, repr=False, compare=False)
     _made: dict[bytes, int] = field(default_factory=dict, repr=False, compare=False)
+    _flying: set[asyncio.Task[Any] | None] = field(default_factory=set, repr=False, compare=False)
 
     def at(self, step: str, node: str, out: Mapping[str, str] = _AS_THEY_ARE) -> Deps:
         """The same deps as used by one attempt of one step."""
-        return self.but(step=step, node=node, out=out, _ordinals=count(), _made={})
+        return self.but(step=step, node=node, out=out, _ordinals=count(), _made={}, _flying=set())
 
     def but(self, **changes: Any) -> Deps:
         """The same deps with other values of some fields. Cost: 1 us; `replace` would take ten times that, at every step."""
@@ -235,11 +237,11 @@ class Deps:
         if metered is None:
             recorded = await self.journal.call(call, work, codec)
         else:
-            recorded = await self._paid(call, metered, partial(metered.made, work, usage_of), codec)
+            recorded = await self._paid(call, metered, partial(metered.made, work, usage_of, self.journal), codec)
         cost = usage_of(recorded.value).lasting(recorded.seconds)
         paid, saved = (Usage(reused=1), cost) if recorded.reused else (cost, Usage())
-        if metered is not None and recorded.reused and recorded.paid:
-            metered.account.recall(cost_of(call, recorded.value, cost))
+        if metered is not None and recorded.reused:
+            metered.account.recall(metered.place, metered.hold)
         self.listen(CallFinished(self.step, self.node, call.kind, call.target, paid, saved))
         return recorded.value
 
@@ -247,11 +249,22 @@ class Deps:
         self, call: OutwardCall, metered: Metered, make: Callable[[], Awaitable[T]], codec: Codec[T]
     ) -> Recorded[T]:
         raise_refused(self.journal, self.run, metered.place, self.step)
+        task = asyncio.current_task()
+        self._flying.add(task)
         try:
             return await self.journal.call(call, make, codec)
         except BudgetError as error:
             keep_refused(self.journal, self.run, metered.place, error)
             raise
+        finally:
+            self._flying.discard(task)
+
+    async def land(self) -> None:
+        """Cancel the calls that an attempt of a node has left behind, e.g. with `asyncio.gather`, and wait for their ends."""
+        left = [task for task in self._flying if task is not None and task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _one(answered: Any) -> Usage:

@@ -201,12 +201,12 @@ class BudgetError(RunError):
         state: Channels of the graph when the limit was met, as far as steps had ended.
     """
 
-    def __init__(self, unit: str, limit: float | None, scope: str, step: str) -> None:
+    def __init__(self, unit: str, limit: float | None, scope: str, step: str, after: str = "") -> None:
         self.unit, self.limit, self.scope, self.step = unit, limit, scope, step
         self.state: Mapping[str, Any] | None = None
         much = "" if limit is None else f"{limit:,.10g} "
         whose = f"the {scope}'s budget" if scope in ("run", "tenant") else f"the budget of graph '{scope}'"
-        self.reason = f"{whose} of {much}{unit} has too little left"
+        self.reason = f"{whose} of {much}{unit} has too little left" + (f" to try again after: {after}" if after else "")
         super().__init__(f"Step {step}: {self.reason}")
 
 

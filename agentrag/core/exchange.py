@@ -12,17 +12,21 @@ from contextvars import ContextVar
 
 from agentrag.core.types import ChatRequest
 
-Leave = Callable[[ChatRequest], bool]
+Leave = Callable[[ChatRequest, bool], bool]
 _leave: ContextVar[Leave | None] = ContextVar("leave", default=None)
 
 
-def may_exchange(request: ChatRequest) -> bool:
+def may_exchange(request: ChatRequest, *, repair: bool = False) -> bool:
     """Whether the budget has room for one more exchange with this request; where it has, the exchange is reserved.
 
     True outside of a run. A client that is told False ends with the error that it has.
+
+    Args:
+        request: What would be sent.
+        repair: The exchange before was answered, and cost tokens; else it failed, and cost none.
     """
     leave = _leave.get()
-    return leave is None or leave(request)
+    return leave is None or leave(request, repair)
 
 
 @contextmanager

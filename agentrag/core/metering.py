@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, TypeVar
 
-from agentrag.core.account import Account, Hold, Refusal
+from agentrag.core.account import Account, Earlier, Hold, Refusal, above
 from agentrag.core.budget import NOTHING, Rate, Spend
 from agentrag.core.calls import OutwardCall
 from agentrag.core.errors import BudgetError, ModelError
@@ -42,10 +42,11 @@ def need_of(request: ChatRequest, rate: Rate | None) -> Spend:
     return Spend(1, 0, prompt + request.max_tokens, usd)
 
 
-def cost_of(call: OutwardCall, value: Any, usage: Usage) -> Spend:
-    """What an answered call cost."""
+def cost_of(call: OutwardCall, value: Any, usage: Usage, rate: Rate | None = None) -> Spend:
+    """What an answered call cost; tokens that nobody priced at the rate of the model."""
     found = len(value) if call.kind == "search" else 0
-    return Spend(usage.calls, found, usage.prompt_tokens + usage.completion_tokens, usage.usd)
+    usd = usage.usd if usage.usd or rate is None else rate.usd(usage.prompt_tokens, usage.completion_tokens)
+    return Spend(usage.calls, found, usage.prompt_tokens + usage.completion_tokens, usd)
 
 
 def raise_refused(journal: Journal, run: str, place: str, step: str) -> None:
@@ -70,7 +71,7 @@ class Metered:
     """One outward call on an account.
 
     Attributes:
-        need: What one exchange of it is reckoned to cost.
+        need: What its present exchange is reckoned to cost.
         reserved: What is set aside for all of its exchanges so far.
         begun: Text of its answer has come, so that a failure after it has cost something.
         denied: Why a further exchange was refused.
@@ -90,8 +91,8 @@ class Metered:
         """Where the call stands in its run, as a name for what is kept of it."""
         return f"{self.call.step}!{self.call.key.hex()[:16]}.{self.call.nth}"
 
-    async def made(self, work: Callable[[], Awaitable[T]], usage_of: Callable[[T], Usage]) -> T:
-        """Do `work` where the budget has room for it.
+    async def made(self, work: Callable[[], Awaitable[T]], usage_of: Callable[[T], Usage], journal: Journal) -> T:
+        """Do `work` where the budget has room for it, and note what it came to, with its record or without one.
 
         What was refused by a server costs an exchange and no tokens. What was cut short, by a time limit or because it
         was no longer wanted, is reckoned to have cost all that was set aside.
@@ -103,25 +104,33 @@ class Metered:
         refusal = self._reserve(self.need)
         if refusal is not None:
             raise BudgetError(*refusal, self.call.step)
-        spent, answered = self.reserved, False
+        spent = self.reserved
         try:
             with asking(self._again):
                 value = await work()
-            spent, answered = self._paid(cost_of(self.call, value, usage_of(value))), True
+            spent = self._paid(cost_of(self.call, value, usage_of(value), self.rate))
         except ModelError as error:
             spent = self._failed(error)
             if self.denied is not None:
-                raise BudgetError(*self.denied, self.call.step) from error
+                raise BudgetError(*self.denied, self.call.step, after=str(error)) from error
             raise
         except BaseException:
             spent = self.reserved
             raise
         finally:
-            self.account.settle(self.reserved, spent, recorded=answered)
+            self.account.settle(self.reserved, spent)
+            note_paid(journal, self.call.run, self.place, self.account, (spent, above(spent, self.reserved)))
         return value
 
-    def _again(self, request: ChatRequest) -> bool:
-        self.denied = self._reserve(need_of(request, self.rate))
+    def _again(self, request: ChatRequest, repair: bool) -> bool:
+        if not repair:  # the exchange before failed: it has cost no tokens
+            given_back = self.need._replace(calls=0.0, passages=0.0)
+            self.account.settle(given_back, NOTHING)
+            self.reserved = self.reserved.minus(given_back)
+        self.need = need_of(request, self.rate)
+        self.denied = self._reserve(self.need)
+        if self.denied is not None:
+            self.need = NOTHING
         return self.denied is None
 
     def _reserve(self, amount: Spend) -> Refusal | None:
@@ -144,5 +153,28 @@ class Metered:
         calls = max(told.calls, self.reserved.calls)
         if self.need.tokens and not told.tokens:
             return self.reserved._replace(calls=calls)
-        usd = told.usd if told.usd or self.rate is None else self.rate.usd(told.tokens, 0)
-        return told._replace(calls=calls, usd=usd)
+        return told._replace(calls=calls)
+
+
+PAID = "paid"
+"""Kind of the notes that tell what calls cost a budget."""
+
+
+def note_paid(journal: Journal, run: str, place: str, account: Account, paid: tuple[Spend, Spend] = (NOTHING, NOTHING)) -> None:
+    """Note what was spent at a place of a run, the error of its estimate, and how long this stretch has been active."""
+    *_, (outermost, _) = account.levels()
+    spent, error = map(list, paid)
+    body = {"spent": spent, "error": error, "active": outermost.active, "stretch": outermost.stretch}
+    journal.note(run, place, PAID, body)
+
+
+def earlier_of(journal: Journal, run: str) -> Earlier:
+    """What earlier stretches of a run spent, from their notes."""
+    calls: dict[str, Spend] = {}
+    active: dict[str, float] = {}
+    error = NOTHING
+    for place, body in journal.noted(run, PAID):
+        calls[place] = calls.get(place, NOTHING).plus(Spend(*body["spent"]))
+        error = error.plus(Spend(*body["error"]))
+        active[body["stretch"]] = max(active.get(body["stretch"], 0.0), body["active"])
+    return Earlier(calls, sum(active.values()), error)

@@ -128,14 +128,11 @@ class Recorded(Generic[T]):
         value: What the call returned.
         seconds: Wall time it took when it was made.
         reused: It was answered from the record, and not made now.
-        paid: This run paid for it, now or when the call of this position was made; not where an equal call, the run that it
-            was forked from, or another run had the answer.
     """
 
     value: T
     seconds: float
     reused: bool
-    paid: bool
 
 
 RunStatus = Literal["running", "finished", "failed", "cancelled", "paused"]
@@ -219,6 +216,10 @@ class Journal(Protocol):
 
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Keep something for people to read (a step's end, a branch taken) as JSON data; durable with the next call or end."""
+        ...
+
+    def noted(self, run: str, kind: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Step and body of the notes of one kind that earlier stretches of a run left, oldest first."""
         ...
 
     def close(self) -> None:

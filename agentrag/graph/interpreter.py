@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
 
-from agentrag.core.account import Account
+from agentrag.core.account import Account, Spending
 from agentrag.core.calls import new_run_id
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
@@ -34,7 +34,7 @@ from agentrag.core.events import (
 )
 from agentrag.core.ports import Journal, RunRecord
 from agentrag.core.types import Usage
-from agentrag.graph.accounts import keep_stretch, open_account, pay_time
+from agentrag.graph.accounts import budget_of, end_stretch, open_account
 from agentrag.graph.flow.budget import Ladder, Means
 from agentrag.graph.flow.frame import Frame
 from agentrag.graph.flow.program import Program
@@ -63,13 +63,14 @@ async def execute(
     state = program.entered(inputs)
     recorder = Recorder(deps.journal, deps.run or new_run_id(), deps.listen, through)
     deps = deps.but(run=recorder.run, listen=recorder.listen)
-    account = open_account(program.spec, deps)
+    budget = budget_of(program.spec, deps)
     deps.journal.begin(record_of(program, state, deps))
+    account = None if budget is None else open_account(budget, deps)
     recorder.listen(RunStarted(recorder.run, program.spec.name))
-    with recorder, _paying(deps, account):
+    with recorder, _paying(deps, account, recorder):
         outputs, end = await program.outputs_of(state, _frame(program, deps, account, through), "flow")
         recorder.outputs = outputs
-    recorder.listen(recorder.finished(end, account))
+    recorder.listen(recorder.finished(end))
     return outputs
 
 
@@ -81,19 +82,13 @@ def _frame(program: Program, deps: Deps, account: Account | None, through: tuple
 
 
 @contextmanager
-def _paying(deps: Deps, account: Account | None) -> Iterator[None]:
-    """Keep what was spent where the run ends so that it may be gone on with."""
+def _paying(deps: Deps, account: Account | None, recorder: Recorder) -> Iterator[None]:
+    """Keep what was spent, however the run ends."""
     try:
         yield
-        if account is not None:
-            deps.journal.note(deps.run, "flow", "spent", asdict(account.spending()))
-    except BaseException:
-        if account is not None:
-            keep_stretch(deps.journal, deps.run, account)
-        raise
     finally:
         if account is not None:
-            pay_time(account)
+            recorder.budget = end_stretch(deps, account)
 
 
 def record_of(program: Program, state: State, deps: Deps) -> RunRecord:
@@ -121,6 +116,7 @@ class Recorder:
         through: Exceptions that are no failures: with them the run waits to go on.
         outputs: What it gave, once it has.
         limited, degraded: What a budget ended, and what was made cheaper for it.
+        budget: What was spent of the budget, once the run has ended.
     """
 
     journal: Journal
@@ -132,24 +128,24 @@ class Recorder:
     outputs: Mapping[str, Any] | None = None
     limited: list[BudgetEnded] = field(default_factory=list)
     degraded: list[Degraded] = field(default_factory=list)
+    budget: Spending | None = None
 
-    def finished(self, end: State, account: Account | None = None) -> RunFinished:
+    def finished(self, end: State) -> RunFinished:
         """What is told at the end of a run that ended well."""
-        spending = None if account is None else account.spending()
         told = (self.run, dict(self.outputs or {}), dict(end), self.paid, self.saved)
-        return RunFinished(*told, tuple(self.limited), tuple(self.degraded), spending)
+        return RunFinished(*told, tuple(self.limited), tuple(self.degraded), self.budget)
 
     def listen(self, event: Event) -> None:
-        if isinstance(event, BudgetEnded):
-            self.limited.append(event)
-        elif isinstance(event, Degraded):
-            self.degraded.append(event)
         if isinstance(event, CallFinished):
             self.paid[event.node] = self.paid.get(event.node, Usage()) + event.usage
             self.saved[event.node] = self.saved.get(event.node, Usage()) + event.saved
         elif (noted := _NOTED.get(type(event))) is not None:
             kind, body = noted
             self.journal.note(self.run, event.step, kind, body(event))  # type: ignore[union-attr]  # every noted event has a step
+            if isinstance(event, BudgetEnded):
+                self.limited.append(event)
+            elif isinstance(event, Degraded):
+                self.degraded.append(event)
         self.tell(event)
 
     def __enter__(self) -> Recorder:

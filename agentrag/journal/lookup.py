@@ -27,7 +27,7 @@ def kept_of(database: sqlite3.Connection, run: int | None, cut: str | None = Non
     if run is None:
         return iter(())
     before = _cut_seq(database, run, cut) if cut else latest_seq(database, run) + 1
-    query = """SELECT step, key, nth, effect, deterministic, answer, NOT reused FROM calls
+    query = """SELECT step, key, nth, effect, deterministic, answer FROM calls
                WHERE run = ? AND (seq < ? OR effect = 'write') ORDER BY seq"""
     return map(Kept._make, database.execute(query, (run, before)))
 

@@ -64,21 +64,21 @@ class MemoryJournal:
         run = self._run(call.run)
         number = run.recall.same(call)
         if number is None and (number := run.recall.inherited(call)) is not None:
-            run.recall.add(call, number, paid=False)
-            run.calls.append(_kept(call, number, paid=False))
+            run.recall.add(call, number)
+            run.calls.append(_kept(call, number))
         if number is not None:
             value, seconds = self._answers[number]
-            return Recorded(value, seconds, reused=True, paid=run.recall.paid(call))
+            return Recorded(value, seconds, reused=True)
         if call.effect == "write" and (result := _intend(run, call)) is not None:
             value = codec.validate_json(result)
-            self._keep(run, call, value, 0.0, paid=False)
-            return Recorded(value, 0.0, reused=True, paid=False)
+            self._keep(run, call, value, 0.0)
+            return Recorded(value, 0.0, reused=True)
         begun = perf_counter()
         value = await work()
         seconds = perf_counter() - begun
         self.calls.append(call)
-        self._keep(run, call, value, seconds, paid=True)
-        return Recorded(value, seconds, reused=False, paid=True)
+        self._keep(run, call, value, seconds)
+        return Recorded(value, seconds, reused=False)
 
     def name_of(self, call: OutwardCall) -> str:
         """Under which name a write is sent: writes in doubt are not taken over by forks here."""
@@ -100,15 +100,19 @@ class MemoryJournal:
         """Keep something for people to read; see `agentrag.core.ports.Journal`."""
         self.notes.append((run, step, kind, dict(body)))
 
+    def noted(self, run: str, kind: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """What was noted of one kind; see `agentrag.core.ports.Journal`."""
+        return [(step, body) for of, step, what, body in self.notes if (of, what) == (run, kind)]
+
     def close(self) -> None:
         """Nothing is held."""
 
     def _run(self, run: str) -> _Run:
         return self._runs.setdefault(run, _Run(RunRecord(run, "")))
 
-    def _keep(self, run: _Run, call: OutwardCall, value: Any, seconds: float, *, paid: bool) -> None:
+    def _keep(self, run: _Run, call: OutwardCall, value: Any, seconds: float) -> None:
         run.intents.discard(place_of(call))
-        run.calls.append(_kept(call, len(self._answers), paid=paid))
+        run.calls.append(_kept(call, len(self._answers)))
         self._answers.append((value, seconds))
 
     def _parents(self, record: RunRecord) -> list[Kept]:
@@ -125,8 +129,8 @@ class MemoryJournal:
         return calls[:at] + [kept for kept in calls[at:] if kept.effect == "write"]
 
 
-def _kept(call: OutwardCall, number: int, *, paid: bool) -> Kept:
-    return Kept(call.step, call.key, call.nth, call.effect, call.deterministic, number, paid)
+def _kept(call: OutwardCall, number: int) -> Kept:
+    return Kept(call.step, call.key, call.nth, call.effect, call.deterministic, number)
 
 
 def _intend(run: _Run, call: OutwardCall) -> bytes | None:

@@ -14,7 +14,7 @@ _ATTEMPT = re.compile(r"~\d+")
 
 
 class Kept(NamedTuple):
-    """A recorded call: its position, what it was, the number of its answer, and whether its run paid for that."""
+    """A recorded call: its position, what it was, the number of its answer."""
 
     step: str
     key: bytes
@@ -22,13 +22,12 @@ class Kept(NamedTuple):
     effect: str
     deterministic: bool
     answer: int
-    paid: bool
 
 
 def place_of(call: OutwardCall | Kept) -> Place:
     """Where a call is found again. A write is the same one in every attempt of its step: it must not be made twice.
 
-    >>> place_of(Kept("flow.0:send~2", b"", 0, "write", False, 1, True))
+    >>> place_of(Kept("flow.0:send~2", b"", 0, "write", False, 1))
     ('flow.0:send', b'', 0)
     """
     step = _ATTEMPT.sub("", call.step) if call.effect == "write" else call.step
@@ -55,16 +54,13 @@ class Recall:
     def __init__(self, own: Iterable[Kept] = (), parent: Iterable[Kept] = ()) -> None:
         self._places: dict[Place, int] = {}
         self._equal: dict[bytes, int] = {}
-        self._paid: set[Place] = set()
         self._inherited = _Inheritance(parent)
         for kept in own:
-            self.add(kept, kept.answer, paid=kept.paid)
+            self.add(kept, kept.answer)
 
-    def add(self, call: OutwardCall | Kept, answer: int, *, paid: bool) -> None:
-        """Remember that `call` was given this answer, and whether the run paid for it."""
+    def add(self, call: OutwardCall | Kept, answer: int) -> None:
+        """Remember that `call` was given this answer."""
         self._places[place_of(call)] = answer
-        if paid:
-            self._paid.add(place_of(call))
         if call.deterministic:
             self._equal.setdefault(call.key, answer)
         self._inherited.spend(answer)
@@ -72,10 +68,6 @@ class Recall:
     def same(self, call: OutwardCall) -> int | None:
         """The answer of the call of the same position."""
         return self._places.get(place_of(call))
-
-    def paid(self, call: OutwardCall) -> bool:
-        """Whether the run paid for the call of the same position."""
-        return place_of(call) in self._paid
 
     def equal(self, call: OutwardCall) -> int | None:
         """The answer of an equal call of the run, if the call is deterministic."""

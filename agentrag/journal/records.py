@@ -133,7 +133,7 @@ class Records:
                 run.waiting.append(Waiting(call, body, seconds, reused))
             raise
         run.notes.clear()
-        run.recall.add(call, number, paid=not reused)
+        run.recall.add(call, number)
 
     def flush(self, run: OpenRun) -> None:
         """Write the answers and notes that wait."""
@@ -152,7 +152,7 @@ class Records:
             self._write_call(run, call, number, reused=True)
             self._write_notes(run)
         run.notes.clear()
-        run.recall.add(call, number, paid=False)
+        run.recall.add(call, number)
         return answer
 
     def answer(self, number: int, key: bytes) -> Answer | None:
@@ -178,6 +178,12 @@ class Records:
         query = "SELECT value FROM settled JOIN runs ON runs.id = settled.run WHERE runs.run = ? AND step = ?"
         row = self._row(query, (run, step))
         return row[0] if row else None
+
+    def noted(self, run: str, kind: str) -> list[tuple[str, str]]:
+        """Step and body, as JSON, of the notes of one kind."""
+        query = "SELECT step, body FROM notes JOIN runs ON runs.id = notes.run WHERE runs.run = ? AND kind = ? ORDER BY seq"
+        with self._lock, faults(self.path, "read"):
+            return self._database.execute(query, (run, kind)).fetchall()
 
     def settle(self, run: OpenRun, step: str, value: str) -> bool:
         """Write a decision; the first one stays. False where there was one."""
@@ -247,7 +253,7 @@ class Records:
 
     def _written(self, run: OpenRun, numbers: list[int]) -> None:
         for waiting, number in zip(run.waiting, numbers, strict=True):
-            run.recall.add(waiting.call, number, paid=not waiting.reused)
+            run.recall.add(waiting.call, number)
         run.waiting.clear()
         run.notes.clear()
 

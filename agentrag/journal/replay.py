@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -63,7 +63,7 @@ class ReplayJournal:
         if row is None:
             raise ReplayError(call.step, call.kind, call.target)
         body, seconds = row
-        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True, paid=self._recall.paid(call))
+        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True)
 
     def name_of(self, call: OutwardCall) -> str:
         """Under which name a write would be sent; a replay sends none."""
@@ -82,6 +82,10 @@ class ReplayJournal:
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Nothing is kept of a replay."""
 
+    def noted(self, run: str, kind: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """A replay goes on with nothing; see `agentrag.core.ports.Journal`."""
+        return ()
+
     def close(self) -> None:
         """Close the file. Calling it twice is allowed."""
         self._database.close()
@@ -90,8 +94,8 @@ class ReplayJournal:
         self._recall = Recall(kept_of(self._database, number))
         rows = self._database.execute("SELECT step, value FROM settled WHERE run = ?", (number,))
         self._settled: dict[str, str] = dict(rows)
-        spent = self._database.execute("SELECT 1 FROM notes WHERE run = ? AND kind = 'spent'", (number,)).fetchone()
-        self.counted = spent is not None or "budget#0" in self._settled
+        counted = self._database.execute("SELECT 1 FROM notes WHERE run = ? AND kind IN ('spent', 'paid')", (number,))
+        self.counted = counted.fetchone() is not None
 
     def _answer(self, number: int) -> tuple[bytes, float] | None:
         query = "SELECT body, seconds FROM answers WHERE id = ?"

@@ -90,7 +90,7 @@ class SqliteJournal:
             if flight.failure is not None:
                 raise flight.failure
         _, body, seconds = answer
-        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True, paid=run.recall.paid(call))
+        return Recorded(decoded(self.path, call, codec, body), seconds, reused=True)
 
     def name_of(self, call: OutwardCall) -> str:
         """Under which name a write is sent; see `agentrag.core.ports.Journal`."""
@@ -112,6 +112,11 @@ class SqliteJournal:
         known.notes.append((known.number, known.next_seq(), step, kind, to_json(body), self._records.clock()))
         if len(known.notes) >= _NOTES_AT_ONCE:
             self._records.flush(known)
+
+    def noted(self, run: str, kind: str) -> list[tuple[str, Any]]:
+        """What was noted of one kind; see `agentrag.core.ports.Journal`. Notes that are not written yet are not among them."""
+        rows = self._records.noted(run, kind)
+        return [(step, parsed(self.path, body, run, f"a note at {step}")) for step, body in rows]
 
     def close(self) -> None:
         """Write what waits and close the file. Calling it twice is allowed."""
@@ -159,7 +164,7 @@ class SqliteJournal:
             self._records.keep(run, call, codec.dump_json(value), seconds)
         if call.effect == "write":
             run.intents.pop(place_of(call), None)
-        return Recorded(value, seconds, reused=False, paid=True)
+        return Recorded(value, seconds, reused=False)
 
     def _intend(self, run: OpenRun, call: OutwardCall) -> bytes | None:
         """Record that a write begins; the JSON of its result where a person settled that instead."""
@@ -189,7 +194,7 @@ class SqliteJournal:
             raise InDoubtError(call.run, call.step, call.target, run.intents[place]) from error
         self._records.keep(run, call, body, 0.0, reused=True)
         del run.intents[place]
-        return Recorded(value, 0.0, reused=True, paid=False)
+        return Recorded(value, 0.0, reused=True)
 
 
 def decoded(path: Path, call: OutwardCall, codec: Codec[T], body: bytes) -> T:

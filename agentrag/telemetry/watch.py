@@ -124,6 +124,9 @@ class Watch:
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         self._journal.note(run, step, kind, body)
 
+    def noted(self, run: str, kind: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        return self._journal.noted(run, kind)
+
     def close(self) -> None:
         self._journal.close()
 

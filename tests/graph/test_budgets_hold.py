@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,11 +36,20 @@ class Payer(Adversary):
 
     Attributes:
         known: Tokens of the calls that it answered.
+        last: After so many calls the run `victim` is cancelled.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.known = 0
+        self.last = math.inf
+        self.victim: asyncio.Task[Any] | None = None
+
+    async def _dawdle(self, greedy: bool) -> None:
+        """Cancel the run at the first call after the last one that it may make."""
+        if self.calls > self.last and self.victim is not None:
+            self.victim.cancel()
+        await super()._dawdle(greedy)
 
     async def complete(self, request: ChatRequest, on_text: OnText | None = None) -> Completion:
         greedy, exchanges = self._is_greedy(), 1
@@ -86,10 +96,16 @@ def ran(spec: GraphSpec, deps: Deps) -> Ended:
     """Run a graph by a clock of its own."""
     events: list[Event] = []
     loop, error = QuickLoop(), None
+    task = loop.create_task(execute(Program.of(spec), INPUTS, replace(deps, listen=events.append)))
+    for model in deps.models.values():
+        if isinstance(model, Payer):
+            model.victim = task
     try:
-        loop.run_until_complete(execute(Program.of(spec), INPUTS, replace(deps, listen=events.append)))
+        loop.run_until_complete(task)
     except RunError as raised:
         error = raised
+    except asyncio.CancelledError:
+        error = None
     assert asyncio.all_tasks(loop) == set()
     seconds = loop.time()
     loop.close()
@@ -130,28 +146,32 @@ FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(Health
 MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@given(spec=CASES, budget=LIMITS, seed=st.integers(0, 2**32))
+@given(spec=CASES, budget=LIMITS, seed=st.integers(0, 2**32), kill=st.integers(0, 20))
 @FEW
-def test_a_budget_holds(spec: GraphSpec, budget: dict[str, Any], seed: int) -> None:
-    holds(spec, budget, seed)
+def test_a_budget_holds(spec: GraphSpec, budget: dict[str, Any], seed: int, kill: int) -> None:
+    holds(spec, budget, seed, kill)
 
 
 @pytest.mark.soak
-@given(spec=CASES, budget=LIMITS, seed=st.integers(0, 2**32))
+@given(spec=CASES, budget=LIMITS, seed=st.integers(0, 2**32), kill=st.integers(0, 40))
 @MANY
-def test_budgets_of_many_graphs_hold(spec: GraphSpec, budget: dict[str, Any], seed: int) -> None:
-    holds(spec, budget, seed)
+def test_budgets_of_many_graphs_hold(spec: GraphSpec, budget: dict[str, Any], seed: int, kill: int) -> None:
+    holds(spec, budget, seed, kill)
 
 
-def holds(spec: GraphSpec, budget: dict[str, Any], seed: int) -> None:
-    """Run a graph under a budget; hold what it cost against that, and go the same way from its record."""
+def holds(spec: GraphSpec, budget: dict[str, Any], seed: int, kill: int) -> None:
+    """Stop a run under a budget after some calls and go on with it; hold what it cost, and go the same way from its record."""
     assert findings(spec) == []
     payer = Payer(seed)
+    payer.last = kill
     deps = payed_by(payer, budget)
-    ended = ran(spec, deps)
+    stopped = ran(spec, deps)
+    payer.last = math.inf
+    ended = ran(spec, deps) if stopped.finished is None and stopped.error is None else stopped
+    seconds = ended.seconds if ended is stopped else stopped.seconds + ended.seconds
     assert payer.calls <= budget.get("calls", payer.calls)
     assert payer.passages <= budget.get("passages", payer.passages)
-    assert ended.seconds <= budget.get("seconds", ended.seconds) + 1e-6
+    assert seconds <= budget.get("seconds", seconds) + 1e-6
     if ended.finished is None:
         assert isinstance(ended.error, (NodeError, BranchError, ExhaustedError)), ended.error
         return
@@ -171,7 +191,7 @@ def again_the_same(spec: GraphSpec, deps: Deps, before: RunFinished) -> None:
     assert isinstance(deps.journal, MemoryJournal)
     silent = Silent(0)
     journal = Answering(silent, RETRIES)
-    vars(journal).update(_runs=deps.journal._runs, _answers=deps.journal._answers)
+    vars(journal).update(_runs=deps.journal._runs, _answers=deps.journal._answers, notes=deps.journal.notes)
     deps = replace(deps, models={"writer": silent}, collections={"docs": silent}, embedder=silent, journal=journal)
     deps = replace(deps, bindings={"cheap": Binding(silent, Price(0.5, 0.5))})
     again = ran(spec, deps)

@@ -73,9 +73,12 @@ class Service:
         await asyncio.sleep(self._seconds)
 
 
-async def chat(journal: Journal, text: str, *, run: str, step: str, answer: str = "Because.", nth: int = 0) -> None:
+async def chat(
+    journal: Journal, text: str, *, run: str, step: str, answer: str = "Because.", nth: int = 0, tenant: str = ""
+) -> None:
     """Make a deterministic chat call that costs PROMPT_TOKENS, COMPLETION_TOKENS and USD."""
-    call = OutwardCall(run, step, nth, "chat", "scripted", {"messages": [{"role": "user", "content": text}]}, nth=nth)
+    request = {"messages": [{"role": "user", "content": text}]}
+    call = OutwardCall(run, step, nth, "chat", "scripted", request, tenant=tenant, nth=nth)
 
     async def work() -> Completion:
         return Completion(answer, usage=Usage(1, PROMPT_TOKENS, COMPLETION_TOKENS, usd=USD), model="scripted-1")

@@ -30,17 +30,17 @@ RECORD = RunRecord(
 
 async def record_loop(path: Path) -> None:
     """A run of RECORD: a search, then a node whose first attempt failed, whose second one asked the same thing twice."""
-    run, journal = RECORD.run, SqliteJournal(path)
+    run, tenant, journal = RECORD.run, RECORD.tenant, SqliteJournal(path)
     journal.begin(RECORD)
-    await Service().answer(called("find", run=run, step="flow.0:search"), journal)
+    await Service().answer(called("find", run=run, step="flow.0:search", tenant=tenant), journal)
     journal.note(run, "flow.0:search", "step", step_end("search"))
     failed = {"outcome": "failed", "reason": "no line", "seconds": 0.25}
     journal.note(run, "flow.1.repeat#1.0:write", "step", step_end("write", **failed))
-    await chat(journal, "Why?", run=run, step="flow.1.repeat#1.0:write~2")
-    await chat(journal, "Why?", run=run, step="flow.1.repeat#1.0:write~2", nth=1)
+    await chat(journal, "Why?", run=run, step="flow.1.repeat#1.0:write~2", tenant=tenant)
+    await chat(journal, "Why?", run=run, step="flow.1.repeat#1.0:write~2", nth=1, tenant=tenant)
     journal.note(run, "flow.1.repeat#1.0:write~2", "step", step_end("write", attempt=2))
     journal.note(run, "flow.1.repeat", "loop", {"rounds": 1, "why": "until", "kept": 1})
-    await Service().answer(called("late", run=run, step="flow.2:cite"), journal)
+    await Service().answer(called("late", run=run, step="flow.2:cite", tenant=tenant), journal)
     journal.settle(run, "flow.3:ask", "yes")
     journal.end(run, "failed", b'{"answer": "x"}', "no line")
     journal.close()

@@ -266,4 +266,4 @@ async def test_who_meets_an_older_version_on_its_run_is_told_and_leaves_it_alone
         for _ in range(2):
             with pytest.raises(StoreError, match="another process carries on the same run, and was first"):
                 await Service().answer(called(), second)
-        assert (await Service().recorded(called("other"), first)).paid
+        assert not (await Service().recorded(called("other"), first)).reused

@@ -69,7 +69,7 @@ async def test_nobody_else_is_asked_once_text_was_handed_out() -> None:
 
 async def test_the_budget_is_asked_before_the_next_model() -> None:
     other = Named("two", ["well"])
-    with asking(lambda _: False), pytest.raises(ModelError, match="one: it is down; two was not asked: the budget has no room"):
+    with asking(lambda *_: False), pytest.raises(ModelError, match="one: it is down; two was not asked: the budget has no room"):
         await FallbackModel([Named("one", [DOWN]), other]).complete(HELLO)
     assert other.requests == []
 
@@ -90,7 +90,7 @@ async def test_an_open_circuit_falls_back_at_once_and_what_was_set_aside_for_it_
         far = OpenAIModel("far", Endpoint(server.url, "gpt", pause=0.001), pool, Breaker("far:1", faults=3))
         chain = FallbackModel([far, Named("near", ["first", "second"])])
         first = await chain.complete(HELLO)
-        with asking(lambda _: False):
+        with asking(lambda *_: False):
             second = await chain.complete(HELLO)
         await pool.aclose()
     assert [(done.text, done.usage.calls) for done in (first, second)] == [("first", 4), ("second", 1)]

@@ -117,7 +117,7 @@ async def test_the_wait_that_the_server_asks_for_is_kept() -> None:
 async def test_the_budget_is_asked_before_each_further_exchange() -> None:
     async with StubChatServer([Reply(status=500)]) as server:
         client = model(server, retries=Retries(pause=0.001))
-        with asking(lambda request: server.count < 2), pytest.raises(ModelError, match="scripted failure"):
+        with asking(lambda *_: server.count < 2), pytest.raises(ModelError, match="scripted failure"):
             await client.complete(HELLO)
         await client.aclose()
     assert server.count == 2

@@ -154,7 +154,7 @@ def _remember(begun: set[int], number: int, text: str) -> None:
 async def test_the_budget_is_asked_before_the_call_is_made_again(models: Models) -> None:
     model, server = served(models)
     await model.complete(FRANCE)
-    with asking(lambda _: False):
+    with asking(lambda *_: False):
         call = asyncio.create_task(model.complete(replace(STORY, max_tokens=60)))
         await asyncio.sleep(0.1)
         if server.pid:

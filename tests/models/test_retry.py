@@ -52,7 +52,7 @@ async def test_the_budget_is_asked_before_each_further_exchange(
     request = ChatRequest(HELLO.messages, max_tokens=9, schema=PERSON)
     asked: list[ChatRequest] = []
 
-    def leave(further: ChatRequest) -> bool:
+    def leave(further: ChatRequest, repair: bool) -> bool:
         asked.append(further)
         return len(asked) <= room
 

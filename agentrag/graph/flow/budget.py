@@ -5,7 +5,7 @@ Every decision that follows from what is left is settled in the journal, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,10 +23,13 @@ from agentrag.graph.variants import degraded
 
 Need = Callable[["Ladder"], Spend]
 """What something needs, with the rungs that a ladder has taken."""
+Needs = Callable[["Ladder"], Sequence[Spend]]
+"""What each part of a fan-out needs."""
 Lacking = Mapping[Unit, float]
 """How much of each unit is lacking; units of which there is enough are left out."""
 EXACT: tuple[Unit, ...] = ("calls", "passages")
 """Units whose bounds are kept to the letter; the others are estimates."""
+_MOST_KNOWN = 64
 
 
 @dataclass
@@ -47,16 +50,14 @@ class Prospects:
         return self.known[key]
 
 
-_MOST_KNOWN = 64
-
-
 @dataclass
 class Ladder:
     """The ladder of one graph in one run, and which of its rungs are taken. Branches go on with ladders of their own.
 
     Attributes:
+        deps: The run's back ends, bound as the run was begun.
         root: Path of the graph's flow in the run.
-        above: The ladder of the graph around, whose ended loops end here too.
+        above: The ladder of the graph around.
         taken: Rungs by their numbers, in the order in which they were taken.
     """
 
@@ -78,13 +79,28 @@ class Ladder:
         own = any(isinstance(self.spec.degrade[index], FinishRung) for index in self.taken)
         return own or (self.above is not None and self.above.finishes)
 
+    def levels(self) -> Iterator[Ladder]:
+        """Yield this ladder and those of the graphs around."""
+        ladder: Ladder | None = self
+        while ladder is not None:
+            yield ladder
+            ladder = ladder.above
+
+    def branch(self) -> Ladder:
+        """A ladder for a branch or an item: what is taken there counts there, and after the join."""
+        return replace(self, above=None if self.above is None else self.above.branch())
+
     def joined(self, branches: Iterable[Ladder]) -> None:
         """Go on after branches: what one of them took is taken."""
         for branch in branches:
             self.taken += tuple(index for index in branch.taken if index not in self.taken)
+            if self.above is not None and branch.above is not None:
+                self.above.joined([branch.above])
 
     def bound(self, deps: Deps) -> Deps:
-        """The back ends with slots bound as the taken rungs say."""
+        """The back ends with slots bound as the taken rungs say, those of graphs around first."""
+        if self.above is not None:
+            deps = self.above.bound(deps)
         slots = {
             slot: deps.bindings[name]
             for index in self.taken
@@ -94,8 +110,9 @@ class Ladder:
         if not slots:
             return deps
         models = {slot: binding.model for slot, binding in slots.items()}
-        rates = {slot: binding.rate for slot, binding in slots.items() if binding.rate is not None}
-        return deps.but(models={**deps.models, **models}, rates={**deps.rates, **rates})
+        rates = {slot: rate for slot, rate in deps.rates.items() if slot not in slots}
+        rates |= {slot: binding.rate for slot, binding in slots.items() if binding.rate is not None}
+        return deps.but(models={**deps.models, **models}, rates=rates)
 
     def ahead(self) -> Ahead:
         """What the steps need, with the taken rungs."""
@@ -122,21 +139,17 @@ class Coming:
     last: int
     then: Coming | None = None
 
-    def seen_from(self, ladder: Ladder, branch: Ladder) -> Coming:
-        """The same for a branch, which goes on with a ladder of its own."""
-        then = None if self.then is None else self.then.seen_from(ladder, branch)
-        return replace(self, ladder=branch if self.ladder is ladder else self.ladder, then=then)
+    def seen_from(self, branches: Mapping[int, Ladder]) -> Coming:
+        """The same for a branch, whose ladders are given by the identity of those that they go on with."""
+        then = None if self.then is None else self.then.seen_from(branches)
+        return replace(self, ladder=branches.get(id(self.ladder), self.ladder), then=then)
 
     def least(self) -> Spend:
-        """The cheapest way to the end."""
-        total, coming = NOTHING, self
-        while True:
-            ahead = coming.ladder.ahead()
-            for index in range(coming.first, coming.last):
-                total = total.plus(coming.ladder.through(f"{coming.where}.{index}", ahead))
-            if coming.then is None:
-                return total
-            coming = coming.then
+        """The cheapest way through them."""
+        ahead, total = self.ladder.ahead(), NOTHING
+        for index in range(self.first, self.last):
+            total = total.plus(self.ladder.through(f"{self.where}.{index}", ahead))
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +159,20 @@ class Means:
     ladder: Ladder
     coming: Coming | None = None
 
-    def branch(self) -> Means:
-        """The means of a branch or an item: what is taken of the ladder there counts there, and after the join."""
-        ladder = replace(self.ladder)
-        return Means(ladder, None if self.coming is None else self.coming.seen_from(self.ladder, ladder))
+    def before(self, where: str, first: int, last: int) -> Means:
+        """The means of a step that is followed by the steps `first` to `last` of the flow at `where`."""
+        return Means(self.ladder, Coming(self.ladder, where, first, last, self.coming))
 
-    def before(self, where: str, index: int, count: int) -> Means:
-        """The means of a step of a flow, of which others of the flow's `count` steps follow."""
-        return Means(self.ladder, Coming(self.ladder, where, index + 1, count, self.coming))
+    def branch(self) -> Means:
+        """The means of a branch or an item."""
+        ladder = self.ladder.branch()
+        branches = {id(old): new for old, new in zip(self.ladder.levels(), ladder.levels(), strict=True)}
+        return Means(ladder, None if self.coming is None else self.coming.seen_from(branches))
 
     def checked(self, deps: Deps, need: Need, where: str, *, loop: bool = False) -> Lacking:
         """Take rungs until nothing is lacking for a step, or none is left that helps; what is lacking then.
+
+        Rungs of the graph itself are tried before those of the graphs around.
 
         Args:
             deps: The run's back ends.
@@ -164,65 +180,80 @@ class Means:
             where: Its path in the run.
             loop: The step is a further round of a loop, which needs nothing where loops are ended.
         """
-        ladder, place = self.ladder, f"{where}!degrade"
+        place = f"{where}!degrade"
         decided = deps.journal.settled(deps.run, place)
         if decided is not None:
-            for index, reason in decided:
-                self._take(deps, index, reason, where)
+            ladders = list(self.ladder.levels())
+            for level, index, reason in decided:
+                _take(ladders[level], deps, index, reason, where)
             return {}
-        taken: list[tuple[int, str]] = []
+        taken: list[tuple[int, int, str]] = []
         lacking = self._lacking(deps, need, loop=loop)
-        for index in range(len(ladder.spec.degrade) if lacking else 0):
-            left = lacking if index in ladder.taken else self._with(index, deps, need, loop=loop)
-            if lacking and any(left.get(unit, 0.0) < more for unit, more in lacking.items()):
-                taken.append((index, _told(lacking)))
-                self._take(deps, *taken[-1], where)
-                lacking = left
+        for level, ladder in enumerate(self.ladder.levels()):
+            for index in range(len(ladder.spec.degrade) if lacking else 0):
+                left = lacking if index in ladder.taken else self._with(ladder, index, deps, need, loop=loop)
+                if any(left.get(unit, 0.0) < more for unit, more in lacking.items()):
+                    taken.append((level, index, _told(lacking)))
+                    _take(ladder, deps, index, taken[-1][2], where)
+                    lacking = left
         # in branches what is left depends on the others, so that also a decision for nothing has to be known again
-        if taken or (deps.hold is not None and len(ladder.taken) < len(ladder.spec.degrade)):
+        if taken or deps.hold is not None:
             deps.journal.settle(deps.run, place, taken)
         return lacking
 
-    def _with(self, index: int, deps: Deps, need: Need, *, loop: bool) -> Lacking:
+    def _with(self, ladder: Ladder, index: int, deps: Deps, need: Need, *, loop: bool) -> Lacking:
         """What would be lacking with one more rung."""
-        before = self.ladder.taken
-        self.ladder.taken = (*before, index)
+        before = ladder.taken
+        ladder.taken = (*before, index)
         try:
             return self._lacking(deps, need, loop=loop)
         finally:
-            self.ladder.taken = before
+            ladder.taken = before
 
     def _lacking(self, deps: Deps, need: Need, *, loop: bool) -> Lacking:
-        """What is lacking of a need and of all that follows."""
+        """What is lacking of a need and of all that follows, each account being held against what it has to pay."""
         whole = NOTHING if loop and self.ladder.finishes else need(self.ladder)
-        if self.coming is not None:
-            whole = whole.plus(self.coming.least())
-        missing = whole.minus(self.ladder.account.left(deps.hold))
-        return {unit: more for unit, more in missing.items() if more > 0}
-
-    def _take(self, deps: Deps, index: int, reason: str, where: str) -> None:
-        ladder = self.ladder
-        if index not in ladder.taken:
-            ladder.taken = (*ladder.taken, index)
-            deps.listen(Degraded(where, ladder.spec.name, str(ladder.spec.degrade[index]), reason))
+        coming, missing = self.coming, dict[Unit, float]()
+        for account, held in self.ladder.account.levels(deps.hold):
+            while coming is not None and (coming.ladder.account is account or account.outer is None):
+                whole, coming = whole.plus(coming.least()), coming.then
+            for unit, more in whole.minus(account.own_left(held)).items():
+                if more > 1e-9:
+                    missing[unit] = max(more, missing.get(unit, 0.0))
+        return missing
 
     @contextmanager
-    def shared(self, deps: Deps, need: Need, where: str, *, wanted: bool) -> Iterator[Hold]:
-        """Set aside what a fan-out needs, as far as it is there.
+    def shared(self, deps: Deps, needs: Needs, where: str, *, wanted: bool) -> Iterator[list[Hold]]:
+        """Set aside what each part of a fan-out needs, as far as it is there.
 
         Raises:
             BudgetError: All of its parts are `wanted`, and some of them could not be paid; nothing was sent.
         """
+
+        def whole(ladder: Ladder) -> Spend:
+            total = NOTHING
+            for need in needs(ladder):
+                total = total.plus(need)
+            return total
+
         raise_refused(deps.journal, deps.run, where, where)
-        self.checked(deps, need, where)
-        account, whole = self.ladder.account, need(self.ladder)
-        refusal = account.lacking(whole._replace(seconds=0.0), deps.hold) if wanted else None
+        begun = deps.hold is not None and deps.journal.settled(deps.run, f"{where}!degrade") is not None
+        self.checked(deps, whole, where)
+        account = self.ladder.account
+        amount = whole(self.ladder)._replace(seconds=0.0)
+        refusal = account.lacking(amount, deps.hold) if wanted and not begun else None
         if refusal is not None:
             error = BudgetError(*refusal, where)
             keep_refused(deps.journal, deps.run, where, error)
             raise error
-        with account.holding(whole, deps.hold) as held:
-            yield held
+        with account.holding(needs(self.ladder), deps.hold) as holds:
+            yield holds
+
+
+def _take(ladder: Ladder, deps: Deps, index: int, reason: str, where: str) -> None:
+    if index not in ladder.taken:
+        ladder.taken = (*ladder.taken, index)
+        deps.listen(Degraded(where, ladder.spec.name, str(ladder.spec.degrade[index]), reason))
 
 
 def _told(lacking: Lacking) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from agentrag.core.budget import Spend
 from agentrag.core.channels import Channel, State
 from agentrag.core.events import ItemsCut
+from agentrag.graph.flow.budget import Ladder
 from agentrag.graph.flow.fanout import Terms, fan_out
 from agentrag.graph.flow.frame import Frame, Sequence, parted
 from agentrag.graph.values.bounds import merge, without_repeats
@@ -48,14 +50,16 @@ class Map:
         if len(items) > self.at_most:
             frame.deps.listen(ItemsCut(place, len(items), self.at_most))
             items = items[: self.at_most]
-        count = len(items)
-        with parted(frame, lambda ladder: ladder.through(place).scaled(count), place, wanted=not self.collect_errors) as parts:
-            jobs = {
-                str(index): partial(
-                    self.do.run, {**state, self.item: item}, replace(parts.inside(str(index)), wrote=None), f"{place}[{index}]"
-                )
-                for index, item in enumerate(items)
-            }
+        count, names = len(items), [str(index) for index in range(len(items))]
+
+        def one(name: str, inside: Frame) -> Awaitable[State]:
+            return self.do.run({**state, self.item: items[int(name)]}, replace(inside, wrote=None), f"{place}[{name}]")
+
+        def needs(ladder: Ladder) -> list[Spend]:
+            return [ladder.through(place)] * count
+
+        with parted(frame, names, needs, place, wanted=not self.collect_errors) as parts:
+            jobs = {name: parts.job(name, partial(one, name)) for name in names}
             ends = await fan_out(jobs, self._terms(count), frame, place) if jobs else {}
             parts.done = ends
         gathered = self._gathered(state, list(ends.values()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Sequence as Listed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from agentrag.core.account import Hold
@@ -12,7 +14,7 @@ from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import BudgetError
 from agentrag.core.metering import keep_refused
-from agentrag.graph.flow.budget import Ladder, Means, Need
+from agentrag.graph.flow.budget import Ladder, Means, Needs
 from agentrag.graph.recorded.edits import Edits
 
 Rounds = tuple[State, ...]
@@ -64,29 +66,37 @@ class Parts:
     """The parts of a fan-out, where a budget is kept.
 
     Attributes:
-        hold: What is set aside for all of them.
+        holds: What is set aside for each, by name.
         ladders: Theirs, by name.
         done: Names of those that ended well; what the others took of the ladder is forgotten with them.
     """
 
     frame: Frame
-    hold: Hold | None = None
+    holds: Mapping[str, Hold] = field(default_factory=dict)
     ladders: dict[str, Ladder] = field(default_factory=dict)
     done: Iterable[str] = ()
 
-    def inside(self, name: str) -> Frame:
-        """The frame that a part runs in."""
-        means = self.frame.means
+    def job(self, name: str, run: Callable[[Frame], Awaitable[State]]) -> Callable[[], Awaitable[State]]:
+        """A part made ready to run in its frame; what it leaves of what was set aside for it is for the others."""
+        means, frame = self.frame.means, self.frame
         if means is None:
-            return self.frame
-        branch = means.branch()
+            return partial(run, frame)
+        branch, hold = means.branch(), self.holds[name]
         self.ladders[name] = branch.ladder
-        return replace(self.frame, deps=self.frame.deps.but(hold=self.hold), means=branch)
+        inside = replace(frame, deps=frame.deps.but(hold=hold), means=branch)
+
+        async def paid() -> State:
+            try:
+                return await run(inside)
+            finally:
+                means.ladder.account.release(hold, frame.deps.hold)
+
+        return paid
 
 
 @contextmanager
-def parted(frame: Frame, need: Need, where: str, *, wanted: bool) -> Iterator[Parts]:
-    """Set aside what all parts of a fan-out need, as far as it is there, and go on with what they took of the ladder.
+def parted(frame: Frame, names: Listed[str], needs: Needs, where: str, *, wanted: bool) -> Iterator[Parts]:
+    """Set aside what the parts of a fan-out need, as far as it is there, and go on with what they took of the ladder.
 
     Raises:
         BudgetError: All parts are `wanted`, and some of them could not be paid; nothing was sent.
@@ -95,8 +105,8 @@ def parted(frame: Frame, need: Need, where: str, *, wanted: bool) -> Iterator[Pa
     if means is None:
         yield Parts(frame)
         return
-    with means.shared(frame.deps, need, where, wanted=wanted) as hold:
-        parts = Parts(frame, hold)
+    with means.shared(frame.deps, needs, where, wanted=wanted) as holds:
+        parts = Parts(frame, dict(zip(names, holds, strict=True)))
         try:
             yield parts
         except BudgetError as error:
@@ -136,7 +146,7 @@ class Sequence:
     async def _paid(self, state: State, frame: Frame, means: Means, where: str) -> State:
         """The same, each step knowing what follows it. Where a budget ends it, the error has the state before that step."""
         for index, op in enumerate(self.ops):
-            inside = replace(frame, means=means.before(where, index, len(self.ops)))
+            inside = replace(frame, means=means.before(where, index + 1, len(self.ops)))
             try:
                 state = await op.run(state, inside, f"{where}.{index}")
             except BudgetError as error:

@@ -11,8 +11,8 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
+from agentrag.core.account import Account
 from agentrag.core.channels import Channel, State
-from agentrag.core.deps import Deps
 from agentrag.core.errors import (
     AgentRagError,
     BudgetError,
@@ -26,6 +26,7 @@ from agentrag.core.errors import (
 from agentrag.core.events import AttemptFailed, StepFailed, StepFinished, StepStarted
 from agentrag.core.metering import keep_refused, raise_refused
 from agentrag.core.node import Node
+from agentrag.graph.flow.budget import Means
 from agentrag.graph.flow.frame import Frame
 from agentrag.graph.values.bounds import RETRY_WAIT, merge
 
@@ -47,35 +48,40 @@ class RunNode:
     targets: Mapping[str, tuple[str, Channel]]
 
     async def run(self, state: State, frame: Frame, where: str) -> State:
-        if frame.means is not None:
-            raise_refused(frame.deps.journal, frame.deps.run, f"{where}:{self.name}", f"{where}:{self.name}")
-            ladder = frame.means.ladder
-            frame.means.checked(frame.deps, lambda rungs: rungs.ahead().node(self.name, state), f"{where}:{self.name}")
-            op = replace(self, node=ladder.ahead().spec.nodes[self.name])
-            return await op.told(state, replace(frame, deps=ladder.bound(frame.deps)), where)
-        return await self.told(state, frame, where)
-
-    async def told(self, state: State, frame: Frame, where: str) -> State:
-        """Run the node as it is and tell how it went."""
         where = f"{where}:{self.name}"
+        op = self
+        if frame.means is not None:
+            op, frame = self._afforded(frame.means, state, frame, where)
         name = frame.prefix + self.name
         listen = frame.deps.listen
         listen(StepStarted(where, name))
         begun = perf_counter()
         try:
-            wrote = self._merged(await self._attempts(state, frame, where), state)
+            wrote = op._merged(await op._attempts(state, frame, where), state)
         except Exception as error:
             cause = first_of(error)
             if isinstance(cause, (*FINAL, *frame.through)):
                 raise cause from cause.__cause__
             listen(StepFailed(where, name, reason_of(cause), perf_counter() - begun))
-            if isinstance(cause, BudgetError):
-                keep_refused(frame.deps.journal, frame.deps.run, where, cause)
-                raise cause from cause.__cause__
+            if (refused := _refusal_in(cause)) is not None:
+                keep_refused(frame.deps.journal, frame.deps.run, where, refused)
+                raise refused from refused.__cause__
             raise NodeError(name, where, reason_of(cause)) from cause
         frame.note(wrote)
         listen(StepFinished(where, name, wrote, perf_counter() - begun))
         return {**state, **wrote}
+
+    def _afforded(self, means: Means, state: State, frame: Frame, where: str) -> tuple[RunNode, Frame]:
+        """The node and its back ends as the ladder has them, after what the node needs was looked at.
+
+        Raises:
+            BudgetError: The budget ended it before the run was resumed.
+        """
+        raise_refused(frame.deps.journal, frame.deps.run, where, where)
+        means.checked(frame.deps, lambda ladder: ladder.ahead().node(self.name, state), where)
+        item = means.ladder.ahead().spec.nodes[self.name]
+        op = self if item is self.node else replace(self, node=item)
+        return op, replace(frame, deps=means.ladder.bound(frame.deps))
 
     async def _attempts(self, state: State, frame: Frame, where: str) -> State:
         """Attempt until one ends well. That one failed before is on record, so a resumed run does not wait for it again."""
@@ -94,21 +100,27 @@ class RunNode:
                         raise
                     failed = {"failed": reason_of(cause)}
                     deps.journal.settle(deps.run, place, failed)
-                    await asyncio.sleep(min(_wait(cause, attempt), _time_left(deps)))
+                    await asyncio.sleep(_wait(cause, attempt, deps.account))
             deps.listen(AttemptFailed(where, frame.prefix + self.name, attempt, failed["failed"]))
         return await self._once(state, frame, _attempt(where, node.retry + 1))
 
     async def _once(self, state: State, frame: Frame, place: str) -> State:
-        node, deps, seconds = self.node, frame.deps, _time_left(frame.deps)
+        node, deps = self.node, frame.deps.at(place, frame.prefix + self.name, self.node.out)
+        account = deps.account
+        seconds = node.timeout if account is None else min(node.timeout, max(0.0, account.time_left))
         try:
-            async with asyncio.timeout(min(node.timeout, seconds)) as limit:
-                return await node(MappingProxyType(state), deps.at(place, frame.prefix + self.name, node.out))
+            async with asyncio.timeout(seconds) as limit:
+                return await node(MappingProxyType(state), deps)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            if seconds < node.timeout and deps.account is not None:
-                raise BudgetError("seconds", None, deps.account.scope, place) from error
+            if account is not None and seconds < node.timeout:
+                most = account.limits.seconds
+                raise BudgetError("seconds", None if most == inf else most, account.scope, place) from error
             raise TimeoutError(f"it took longer than {node.timeout:g} s") from error
+        finally:
+            if account is not None:
+                await deps.land()
 
     def _merged(self, given: State, state: State) -> dict[str, Any]:
         targets = self.targets
@@ -121,9 +133,12 @@ class RunNode:
         return wrote
 
 
-def _time_left(deps: Deps) -> float:
-    """Seconds that the budget leaves; infinite where none counts them."""
-    return inf if deps.account is None else max(0.0, deps.account.left(deps.hold).seconds)
+def _refusal_in(error: BaseException) -> BudgetError | None:
+    """The refusal that an error is, or that a node made another error of."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, BudgetError):
+        seen = seen.__cause__
+    return seen
 
 
 def _attempt(where: str, number: int) -> str:
@@ -135,10 +150,11 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, TimeoutError | ConnectionError) or bool(getattr(error, "retryable", False))
 
 
-def _wait(error: BaseException, attempt: int) -> float:
+def _wait(error: BaseException, attempt: int, account: Account | None) -> float:
     """Seconds before the next attempt: what the server asked for, else a random time whose bound doubles from 1 to 8 s."""
     asked = error.retry_after if isinstance(error, ModelError) else None
-    return min(RETRY_WAIT, random.uniform(0, min(8.0, 0.5 * 2**attempt)) if asked is None else asked)
+    wait = min(RETRY_WAIT, random.uniform(0, min(8.0, 0.5 * 2**attempt)) if asked is None else asked)
+    return wait if account is None else min(wait, max(0.0, account.time_left))
 
 
 def first_of(error: BaseException) -> BaseException:

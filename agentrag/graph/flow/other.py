@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from agentrag.core.account import Account
+from agentrag.core.account import Account, Hold
+from agentrag.core.budget import Spend
 from agentrag.core.channels import Channel, State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import InputError, PausedError, Question, RunError
 from agentrag.core.events import Asked
+from agentrag.core.metering import earlier_of
 from agentrag.core.rendering import render
 from agentrag.core.template import Template
 from agentrag.graph.flow.budget import Ladder, Means
 from agentrag.graph.flow.frame import Frame, Returned
+from agentrag.graph.ladder import BudgetSpec
 from agentrag.graph.values.bounds import bounded, merge
 from agentrag.graph.values.replies import accepted
 
@@ -42,6 +46,8 @@ class Nested:
         except InputError as error:
             raise RunError(f"Step {where}: {error}") from error
         place = f"{where}.graph"
+        if frame.means is not None:
+            frame.means.checked(frame.deps, lambda ladder: ladder.through(where), where)
         deps, means = self._means(frame, place)
         inner = Frame(deps.but(prompts=spec.prompts), (), f"{frame.prefix}{spec.name}/", frame.through, means=means)
         outputs, _ = await self.program.outputs_of(given, inner, place)
@@ -51,20 +57,36 @@ class Nested:
 
     def _means(self, frame: Frame, place: str) -> tuple[Deps, Means | None]:
         """What the other graph has to live on: its share of what is left, and within that a budget of its own."""
-        spec, outer, account, hold = self.program.spec, frame.means, frame.deps.account, frame.deps.hold
+        spec, outer, deps = self.program.spec, frame.means, frame.deps
+        account, hold = deps.account, deps.hold
         if account is not None and self.share is not None:
-            account, hold = account.shares(self.share, hold, spec.name), None
+            account, hold = account.shares(self._share(deps, account, place), hold, spec.name, place), None
         if spec.budget is not None:
-            audits = account is not None and account.mode == "audit"
-            own = Account.of(spec.budget, "audit" if audits else spec.budget.mode, asyncio.get_running_loop().time)
-            own.scope, own.outer = spec.name, None if account is None else (account, hold)
-            account, hold = own, None
+            account, hold = _own(spec.budget, deps, account, hold, spec.name, place), None
         if account is None:
-            return frame.deps, None
-        deps = frame.deps if outer is None else outer.ladder.bound(frame.deps)
+            return deps, None
         deps = deps.but(account=account, hold=hold)
         ladder = Ladder(self.program.prospects, deps, account, place, None if outer is None else outer.ladder)
         return deps, Means(ladder, None if outer is None else outer.coming)
+
+    def _share(self, deps: Deps, account: Account, place: str) -> Spend:
+        """The limits of the share, as they were when the step began."""
+        kept = deps.journal.settled(deps.run, f"{place}!share")
+        if kept is None:
+            part = account.part(self.share or 1.0, deps.hold)
+            kept = [None if one == inf else one for one in part]
+            deps.journal.settle(deps.run, f"{place}!share", kept)
+        return Spend(*[inf if one is None else one for one in kept])
+
+
+def _own(budget: BudgetSpec, deps: Deps, outer: Account | None, hold: Hold | None, scope: str, place: str) -> Account:
+    """The account of a budget that the other graph has itself."""
+    history = earlier_of(deps.journal, deps.run) if outer is None else outer.history
+    own = Account.of(budget, budget.mode, asyncio.get_running_loop().time)
+    own.scope, own.history, own.earlier = scope, history, history.below(place)
+    if outer is not None:
+        own.outer, own.mode = (outer, hold), "audit" if outer.mode == "audit" else budget.mode
+    return own
 
 
 @dataclass(frozen=True, slots=True)

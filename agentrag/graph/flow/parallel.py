@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from agentrag.core.budget import Spend
 from agentrag.core.channels import Channel, State
 from agentrag.core.errors import RunError
+from agentrag.graph.flow.budget import Ladder
 from agentrag.graph.flow.fanout import Terms, fan_out
 from agentrag.graph.flow.frame import Frame, Sequence, parted
 from agentrag.graph.values.bounds import bounded
@@ -40,11 +42,15 @@ class Fork:
             return {channel: end[channel] for channel in end if channel in written[name]}
 
         terms = Terms(self.need, self.collect, self.sure, len(self.branches), gave)
-        with parted(frame, lambda ladder: ladder.through(place), place, wanted=not self.collect) as parts:
-            jobs = {
-                name: partial(steps.run, state, replace(parts.inside(name), wrote=written[name]), f"{place}.{name}")
-                for name, steps in self.branches.items()
-            }
+
+        def branch(name: str, inside: Frame) -> Awaitable[State]:
+            return self.branches[name].run(state, replace(inside, wrote=written[name]), f"{place}.{name}")
+
+        def needs(ladder: Ladder) -> list[Spend]:
+            return [ladder.through(f"{place}.{name}") for name in self.branches]
+
+        with parted(frame, list(self.branches), needs, place, wanted=not self.collect) as parts:
+            jobs = {name: parts.job(name, partial(branch, name)) for name in self.branches}
             ends = await fan_out(jobs, terms, frame, place)
             parts.done = ends
         given: dict[str, list[Any]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentrag.core.channels import State
 from agentrag.core.errors import BudgetError, ExhaustedError
@@ -58,11 +58,12 @@ class Loop:
         state = self.entered(state)
         rounds: Rounds = ()
         best: Round | None = None
+        inside = self._inside(frame, where)
         for number in range(1, self.at_most + 1):
-            if best is not None and (cut := _cut_before(frame, f"{place}#{number}")):
+            if best is not None and (cut := _cut_before(inside, f"{place}#{number}")):
                 return await self._cut(cut, best, rounds, frame, where)
             try:
-                state = await self.do.run(state, frame.within(rounds), f"{place}#{number}")
+                state = await self.do.run(state, inside.within(rounds), f"{place}#{number}")
             except BudgetError as error:
                 error.state = None  # of a round that was cut nothing stays
                 if best is None:
@@ -81,6 +82,12 @@ class Loop:
         if isinstance(self.exhausted, Sequence):
             return await self.exhausted.run(ended, frame, f"{where}.exhausted")
         return ended
+
+    def _inside(self, frame: Frame, where: str) -> Frame:
+        """The frame of the rounds: what follows the last one has to be paid for too."""
+        if frame.means is None or not isinstance(self.exhausted, Sequence):
+            return frame
+        return replace(frame, means=frame.means.before(f"{where}.exhausted", 0, len(self.exhausted.ops)))
 
     async def _cut(self, cut: Cut, best: Round, rounds: Rounds, frame: Frame, where: str) -> State:
         """The state after a loop that was ended early: that of the best round, or after the steps that follow the last."""

@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from agentrag.core.channels import INPUT_TYPES
 from agentrag.core.node import Node, Reference, node
+from agentrag.graph.ladder import SettingName
 from agentrag.graph.parts import ChannelName, Label
 from agentrag.graph.spec import LANGUAGE, GraphSpec, TypeName
 from agentrag.graph.steps import STEPS
@@ -53,7 +54,7 @@ def json_schema(kinds: Mapping[str, type[Node]] | None = None) -> Schema:
         kinds: Node types by name; all registered ones where None.
 
     >>> sorted(json_schema()["properties"])[:3]
-    ['about', 'agentrag', 'channels']
+    ['about', 'agentrag', 'budget']
     """
     parts = _parts(GraphSpec.model_json_schema(schema_generator=_Generator)["$defs"], "")
     top = parts.pop("GraphSpec")
@@ -106,6 +107,7 @@ def schema_text(schema: Schema) -> str:
 _NAMES: Mapping[Any, tuple[str, Schema]] = {
     Label: ("Label", {"type": "string", "pattern": "^[a-z][a-z0-9_-]*$", "not": _WORDS}),
     ChannelName: ("ChannelName", {"type": "string", "pattern": "^(?!__)[a-z_][a-z0-9_]*$", "not": _WORDS}),
+    SettingName: ("SettingName", {"type": "string", "pattern": "^[^.]+\\.."}),
     TypeName: ("TypeName", {"type": "string", "enum": list(INPUT_TYPES)}),
 }
 _NAMED = "named"

@@ -212,6 +212,8 @@ class Walk:
             name: self.steps(steps, spot.inside(f"parallel.{name}", "parallel", "branches", name), table)
             for name, steps in fork.branches.items()
         }
+        for name, end in ends.items():
+            self.met(f"{spot.where}.parallel.{name}", end)
         bill = self.case.side_by_side([self.whole(end) for end in ends.values()], fork)
         self.met(f"{spot.where}.parallel", Reached(bill))
         wrote = self.joined(fork, {name: end.table for name, end in ends.items()}, table)

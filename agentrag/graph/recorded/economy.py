@@ -11,7 +11,7 @@ from agentrag.core.budget import Spend
 from agentrag.core.events import BudgetEnded, Degraded
 from agentrag.journal.past import PastNote
 
-KINDS = frozenset({"degrade", "budget", "spent"})
+KINDS = frozenset({"degrade", "budget", "spent", "paid"})
 """Kinds of notes that are about the budget; the first two are about the run as a whole, wherever they were made."""
 
 

@@ -27,11 +27,18 @@ STRUCTURAL = re.compile(
     r"Unknown (key|step|type) |is missing|\.use: Unknown node |: should (have|be (?!.*, but is ))|is not a node"
     r"|named by lower-case|name begins with|a graph file holds|this runtime knows version|truth value|a step is a node name"
 )
+SENSE = re.compile(r" degrade\.\d+\.set\.")
+"""What a rung sets: whether that is right depends on the node, which stands elsewhere in the file."""
 
 
 def told(file: Path) -> str:
     """What loading says of a case."""
     return "\n".join(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#! "))
+
+
+def of_form(file: Path) -> bool:
+    """Whether loading says of a case that its form is wrong."""
+    return any(STRUCTURAL.search(line) and not SENSE.search(line) for line in told(file).splitlines())
 
 
 @cache
@@ -64,7 +71,7 @@ def test_every_case_that_is_right_is_accepted(file: Path) -> None:
     assert faults(file.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("file", [file for file in CASES if STRUCTURAL.search(told(file))], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [file for file in CASES if of_form(file)], ids=lambda file: file.stem)
 def test_every_case_of_a_wrong_form_is_refused(file: Path) -> None:
     assert faults(file.read_text(encoding="utf-8")) != []
 
@@ -122,6 +129,7 @@ flow:
         ),
         ("- say", "- parallel: {branches: {a: []}}", "flow.0.parallel.branches: {'a': []} does not have enough properties"),
         ("- say", "- parallel: {branches: {a: [], b: []}, wait: {quorum: 0}}", "flow.0.parallel.wait.quorum: 0 is less than"),
+        ("flow:", "degrade: [{set: {k: 3}}]\nflow:", "degrade.0.set: 'k' does not match"),
         ("agentrag: 1", "agentrag: 2", "agentrag: 1 was expected"),
     ],
 )
