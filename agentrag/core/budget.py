@@ -31,11 +31,15 @@ class Spend(NamedTuple):
 
     def plus(self, other: Spend) -> Spend:
         """Both together."""
-        return Spend(*[one + two for one, two in zip(self, other, strict=True)])
+        a, b, c, d, e = self
+        v, w, x, y, z = other
+        return Spend(a + v, b + w, c + x, d + y, e + z)  # written out: this is done at every step
 
     def minus(self, other: Spend) -> Spend:
         """What is left of this amount without the other; may be below zero."""
-        return Spend(*[one - two for one, two in zip(self, other, strict=True)])
+        a, b, c, d, e = self
+        v, w, x, y, z = other
+        return Spend(a - v, b - w, c - x, d - y, e - z)
 
     def at_most(self, other: Spend) -> Spend:
         """The smaller number of each unit."""

@@ -117,6 +117,8 @@ class Deps:
 
     def at(self, step: str, node: str, out: Mapping[str, str] = _AS_THEY_ARE) -> Deps:
         """The same deps as used by one attempt of one step."""
+        if self.account is None:
+            return self.but(step=step, node=node, out=out, _ordinals=count(), _made={})
         return self.but(step=step, node=node, out=out, _ordinals=count(), _made={}, _flying=set())
 
     def but(self, **changes: Any) -> Deps:

@@ -25,6 +25,7 @@ class _Run:
     calls: list[Kept] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
     intents: set[Place] = field(default_factory=set)
+    noted: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
 
 class MemoryJournal:
@@ -99,10 +100,11 @@ class MemoryJournal:
     def note(self, run: str, step: str, kind: str, body: Mapping[str, Any]) -> None:
         """Keep something for people to read; see `agentrag.core.ports.Journal`."""
         self.notes.append((run, step, kind, dict(body)))
+        self._run(run).noted.append((kind, step, dict(body)))
 
     def noted(self, run: str, kind: str) -> list[tuple[str, Mapping[str, Any]]]:
         """What was noted of one kind; see `agentrag.core.ports.Journal`."""
-        return [(step, body) for of, step, what, body in self.notes if (of, what) == (run, kind)]
+        return [(step, body) for what, step, body in self._run(run).noted if what == kind]
 
     def close(self) -> None:
         """Nothing is held."""

@@ -191,7 +191,7 @@ def again_the_same(spec: GraphSpec, deps: Deps, before: RunFinished) -> None:
     assert isinstance(deps.journal, MemoryJournal)
     silent = Silent(0)
     journal = Answering(silent, RETRIES)
-    vars(journal).update(_runs=deps.journal._runs, _answers=deps.journal._answers, notes=deps.journal.notes)
+    vars(journal).update(_runs=deps.journal._runs, _answers=deps.journal._answers)
     deps = replace(deps, models={"writer": silent}, collections={"docs": silent}, embedder=silent, journal=journal)
     deps = replace(deps, bindings={"cheap": Binding(silent, Price(0.5, 0.5))})
     again = ran(spec, deps)

@@ -89,7 +89,8 @@ class Backlog:
     def add(self, event: Event) -> None:
         """Put an event behind the others."""
         if not isinstance(event, Token):
-            self._texts.clear()  # what is told after a step's end must not be told before it
+            if self._texts:
+                self._texts.clear()  # what is told after a step's end must not be told before it
             self._events.append(event)
             return
         at = self._texts.get((event.step, event.channel))

@@ -67,6 +67,7 @@ class Ladder:
     root: str = "flow"
     above: Ladder | None = None
     taken: tuple[int, ...] = ()
+    _known: dict[Any, Ahead] = field(default_factory=dict, repr=False)
 
     @property
     def spec(self) -> GraphSpec:
@@ -101,6 +102,8 @@ class Ladder:
         """The back ends with slots bound as the taken rungs say, those of graphs around first."""
         if self.above is not None:
             deps = self.above.bound(deps)
+        if not self.taken:
+            return deps
         slots = {
             slot: deps.bindings[name]
             for index in self.taken
@@ -116,11 +119,15 @@ class Ladder:
 
     def ahead(self) -> Ahead:
         """What the steps need, with the taken rungs."""
-        return self.prospects.with_rungs(self.taken, self.bound(self.deps).rates)
+        key = self.taken if self.above is None else tuple(ladder.taken for ladder in self.levels())
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self.prospects.with_rungs(self.taken, self.bound(self.deps).rates)
+        return known
 
-    def through(self, where: str, ahead: Ahead | None = None) -> Spend:
+    def through(self, where: str) -> Spend:
         """The cheapest way through what stands at a path of the run."""
-        return (ahead or self.ahead()).through("flow" + where[len(self.root) :])
+        return self.ahead().through("flow" + where[len(self.root) :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +153,7 @@ class Coming:
 
     def least(self) -> Spend:
         """The cheapest way through them."""
-        ahead, total = self.ladder.ahead(), NOTHING
-        for index in range(self.first, self.last):
-            total = total.plus(self.ladder.through(f"{self.where}.{index}", ahead))
-        return total
+        return self.ladder.ahead().along("flow" + self.where[len(self.ladder.root) :], self.first, self.last)
 
 
 @dataclass(frozen=True, slots=True)

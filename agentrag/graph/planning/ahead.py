@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, cast
 
 from agentrag.core.budget import NOTHING, Rate, Spend
@@ -80,11 +81,13 @@ class Ahead:
         spec: The graph so.
         rates: What its models cost, by slot.
         least: The cheapest way through a step, a round, an item or all branches, by path without rounds and items.
+        sums: What was added up of it.
     """
 
     spec: GraphSpec
     rates: Mapping[str, Rate]
     least: Mapping[str, Spend]
+    sums: dict[tuple[str, int, int], Spend] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: GraphSpec, rates: Mapping[str, Rate]) -> Ahead:
@@ -96,7 +99,18 @@ class Ahead:
 
     def through(self, where: str) -> Spend:
         """The cheapest way through what stands at a path of a run, which begins at the graph's own flow."""
-        return self.least.get(_NUMBERS.sub("", where), NOTHING)
+        if "#" in where or "[" in where:
+            where = _NUMBERS.sub("", where)
+        return self.least.get(where, NOTHING)
+
+    def along(self, where: str, first: int, last: int) -> Spend:
+        """The cheapest way through the steps `first` up to and without `last` of the flow at a path of a run."""
+        where = _NUMBERS.sub("", where)
+        known = self.sums.get((where, first, last))
+        if known is None:
+            steps = (self.least.get(f"{where}.{index}", NOTHING) for index in range(first, last))
+            known = self.sums[where, first, last] = reduce(Spend.plus, steps, NOTHING)
+        return known
 
     def node(self, name: str, state: State) -> Spend:
         """What a node costs at most when it runs now, if its calls end well at once."""
