@@ -93,7 +93,18 @@ class Models:
             price_out=binding.price_out,
         )
         breaker = self._breaker(_server(binding.url))
-        return OpenAIModel(f"openai-compatible/{binding.model}@{urlsplit(binding.url).hostname}", endpoint, self._pool, breaker)
+        return OpenAIModel(self._name(binding), endpoint, self._pool, breaker)
+
+    def _name(self, binding: OpenAICompatible) -> str:
+        """By model and host, so that answers outlive a move to another port; by its whole place where another has both too."""
+        host = urlsplit(binding.url).hostname
+        places = {
+            _place(other.url)
+            for other in self._settings.models.values()
+            if isinstance(other, OpenAICompatible) and (other.model, urlsplit(other.url).hostname) == (binding.model, host)
+        }
+        where = host if places <= {_place(binding.url)} else _place(binding.url)
+        return f"openai-compatible/{binding.model}@{where}"
 
     def _litellm(self, binding: LiteLLM) -> ChatModel:
         from agentrag.models.litellm import LiteLLMModel  # lazy: seconds, and only its users have it
@@ -129,6 +140,11 @@ def _key(name: str, binding: OpenAICompatible) -> str:
     if not (key.isascii() and key.isprintable()):
         raise SettingsError(f"Binding '{name}' takes its key from {where}, which holds characters that no key has.")
     return key
+
+
+def _place(url: str) -> str:
+    """Host, port and path; never what stands before the host or behind the path, where keys may be."""
+    return _server(url) + urlsplit(url).path.rstrip("/").replace("@", "%40")
 
 
 def _server(url: str) -> str:
