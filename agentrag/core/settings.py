@@ -122,7 +122,9 @@ class Circuit(_Section):
     """When a model's endpoint that keeps failing is left alone."""
 
     faults: int = Field(5, ge=1, description="faults in a row after which an endpoint is left alone")
-    seconds: float = Field(30.0, gt=0, description="how long, unless its Retry-After asks for longer; then one call tries it")
+    seconds: float = Field(
+        30.0, gt=0, allow_inf_nan=False, description="how long, unless its Retry-After says; then one call tries it"
+    )
 
 
 class Chunking(_Section):

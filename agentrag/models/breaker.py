@@ -15,6 +15,8 @@ from agentrag.core.errors import ModelError
 
 FAULTS = 5
 COOL_DOWN = 30.0
+LONGEST_REST = 3600.0
+"""Seconds that a server can ask of a breaker: what it says must not rest an endpoint for ever."""
 _PROBING = 1.0  # seconds: what a call is told to wait while another one tries the endpoint
 _log = logging.getLogger("agentrag.models")
 
@@ -23,12 +25,14 @@ class Breaker:
     """Opens after `faults` passing faults in a row; after the cool-down one call probes, and its end closes it or not.
 
     A fault is a ModelError that may pass: overload, a server error, silence, a broken connection. A refusal such as 401 is
-    none, for the endpoint answers. It belongs to one event loop: nothing here awaits, so that no call comes in between.
+    none, for the endpoint answers.
+    Calls that were in flight together fail together: their faults count as one. It belongs to one event loop: nothing here
+    awaits, so that no call comes in between.
 
     Args:
         endpoint: What messages call it.
         faults: In a row, >= 1.
-        seconds: Cool-down, > 0; a longer time that the server asks for holds instead.
+        seconds: Cool-down, > 0; where the server asks for another time, that holds instead, up to an hour.
         now: The clock, in seconds.
 
     >>> breaker = Breaker("host:80", faults=1)
@@ -44,7 +48,7 @@ class Breaker:
         self, endpoint: str, faults: int = FAULTS, seconds: float = COOL_DOWN, now: Callable[[], float] = monotonic
     ) -> None:
         self._endpoint, self._most, self._seconds, self._now = endpoint, faults, seconds, now
-        self._faults = 0
+        self._faults = self._waves = 0
         self._last = ""
         self._until: float | None = None
         self._probing = False
@@ -66,12 +70,12 @@ class Breaker:
         Raises:
             ModelError: The circuit is open; the block has not begun.
         """
-        probe = self._enter()
+        probe, wave = self._enter(), self._waves
         try:
             yield
         except ModelError as error:
             if error.retryable:
-                self._failed(error, probe)
+                self._failed(error, probe, wave)
             else:
                 self._answered()
             raise
@@ -100,12 +104,13 @@ class Breaker:
             _log.info("%s: closed, it answers again", self._endpoint)
         self._faults, self._until = 0, None
 
-    def _failed(self, error: ModelError, probe: bool) -> None:
-        """A fault of a call that began before the circuit opened changes nothing any more."""
-        if self._until is not None and not probe:
+    def _failed(self, error: ModelError, probe: bool, wave: int) -> None:
+        """A fault of a call that began before the last one that counted, or before the circuit opened, changes nothing."""
+        if wave != self._waves or (self._until is not None and not probe):
             return
         self._faults += 1
+        self._waves += 1
         if probe or self._faults >= self._most:
-            seconds = max(self._seconds, error.retry_after or 0.0)
+            seconds = min(error.retry_after or self._seconds, LONGEST_REST)
             self._until, self._last = self._now() + seconds, str(error)
             _log.warning("%s: open for %.3g s after %d faults in a row: %s", self._endpoint, seconds, self._faults, error)

@@ -38,9 +38,10 @@ class Retries:
         """A block for one exchange, which an open circuit refuses."""
         return self.breaker.call() if self.breaker else nullcontext()
 
-    def blocked(self) -> bool:
-        """Whether the circuit is open."""
-        return self.breaker is not None and self.breaker.rest > 0.0
+    @property
+    def rest(self) -> float:
+        """Seconds for which the circuit is open."""
+        return self.breaker.rest if self.breaker else 0.0
 
 
 ONCE_MORE = Retries()
@@ -54,7 +55,8 @@ async def with_retries(
 ) -> Completion:
     """Call `once` until it succeeds, its error is final, its attempts are used up or the budget has no room for another.
 
-    The usage counts every exchange, and so does the cost of the error. An open circuit is not waited for.
+    The usage counts every exchange, and so does the cost of the error. An open circuit is waited for by a call that
+    its server told to wait, at most a minute, and by no other.
 
     Args:
         once: One exchange with the server.
@@ -71,7 +73,9 @@ async def with_retries(
     def again(error: BaseException) -> bool:
         if not isinstance(error, ModelError) or not error.retryable or tries >= retries.attempts:
             return False
-        if not may_repeat() or retries.blocked() or (error.retry_after or 0.0) > _LONGEST_WAIT:
+        if not may_repeat() or max(error.retry_after or 0.0, retries.rest) > _LONGEST_WAIT:
+            return False
+        if retries.rest and not (tries and error.retry_after):
             return False
         return may_exchange(request)
 
@@ -89,7 +93,7 @@ async def with_retries(
     except ModelError as error:
         first = error  # nearly all calls end above and do not pay for the loop, which begins with this first failure
     stop = stop_after_attempt(retries.attempts)
-    retrying = AsyncRetrying(stop=stop, wait=_waits(retries.pause), retry=retry_if_exception(again), reraise=True)
+    retrying = AsyncRetrying(stop=stop, wait=_waits(retries), retry=retry_if_exception(again), reraise=True)
     try:
         completion: Completion = await retrying(attempt)
     except ModelError as error:
@@ -98,13 +102,14 @@ async def with_retries(
     return replace(completion, usage=replace(completion.usage, calls=tries))
 
 
-def _waits(pause: float) -> Callable[[RetryCallState], float]:
-    """Seconds to wait: what the server asked for, else a random time whose bound doubles from `pause` on."""
+def _waits(retries: Retries) -> Callable[[RetryCallState], float]:
+    """Seconds to wait: what the server asked for, else a random, growing time; and as long as the circuit rests."""
+    pause = retries.pause
     backoff = wait_random_exponential(multiplier=pause, max=_DOUBLINGS * pause)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, ModelError) else None
-        return backoff(state) if asked is None else asked
+        return max(backoff(state) if asked is None else asked, retries.rest)
 
     return wait

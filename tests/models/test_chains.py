@@ -223,3 +223,22 @@ def test_editors_are_told_what_a_slot_takes() -> None:
 def test_a_chain_that_is_wrong_in_python_is_told_by_its_path() -> None:
     with pytest.raises(SpecError, match=r"graph 'cut' models.writer: \['far', 'far'\]: 'far' stands in it twice"):
         python_graph("far,far")
+
+
+async def test_six_parallel_nodes_that_are_told_to_wait_a_moment_are_all_answered(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(6)]
+    call = "use: generate, prompt: p/plain, max_tokens:"
+    nodes = "".join(f"  {name}: {{{call} {9 + n}, out: {{answer: {name}}}}}\n" for n, name in enumerate(names))
+    channels = "".join(f"  {name}: {{type: str}}\n" for name in names)
+    branches = ", ".join(f"{name}: [{name}]" for name in names)
+    head = f"agentrag: 1\nname: six\ninputs: {{question: str}}\noutputs: [{', '.join(names)}]\nmodels: {{writer: default}}\n"
+    file = written(tmp_path, "default").with_name("six.yaml")
+    file.write_text(f"{head}channels:\n{channels}nodes:\n{nodes}flow:\n  - parallel: {{branches: {{{branches}}}}}\n")
+    busy = Reply(status=429, headers={"Retry-After": "0.1"})
+    graph = Graph.load(str(file))
+    async with (
+        StubChatServer([busy] * 6 + ["well"], latency=0.05) as server,
+        open_deps(graph, settings(tmp_path, default=remote(server.url))) as deps,
+    ):
+        result = await graph.run(deps, question="Who?")
+    assert [result[name] for name in names] == ["well"] * 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -60,3 +61,19 @@ async def test_the_budget_is_asked_before_each_further_exchange(
         with asking(leave), pytest.raises(ModelError, match=says) as caught:
             await OpenAIModel("test", Endpoint(server.url, "gpt", pause=0.001), pool).complete(request)
     assert (server.count, len(asked), cost_of(caught.value).calls) == (room + 1, room + 1, room + 1)
+
+
+async def test_a_burst_that_is_told_to_wait_a_moment_waits_and_is_answered(pool: HttpPool) -> None:
+    busy = Reply(status=429, headers={"Retry-After": "0.1"})
+    async with StubChatServer([busy] * 6 + ["well"], latency=0.05) as server:
+        breaker = Breaker("host:1", faults=3)
+        client = OpenAIModel("test", Endpoint(server.url, "gpt", pause=0.001), pool, breaker)
+        done = await asyncio.gather(*(client.complete(HELLO) for _ in range(6)))
+    assert [each.text for each in done] == ["well"] * 6
+    assert breaker.rest == 0
+
+
+async def test_a_call_that_was_told_to_wait_waits_out_the_rest_of_the_circuit(pool: HttpPool) -> None:
+    async with StubChatServer([Reply(status=429, headers={"Retry-After": "0.1"}), "well"]) as server:
+        client = OpenAIModel("test", Endpoint(server.url, "gpt"), pool, Breaker("host:1", faults=1))
+        assert (await client.complete(HELLO)).text == "well"
