@@ -115,7 +115,7 @@ class Records:
         """Say how a run ended, write what waits, and leave it to others."""
         with self._writing(run) as database:
             numbers = self._write_waiting(run)
-            told = (status, self.clock(), perf_counter() - run.begun, outputs, error)
+            told = (status, self.clock(), perf_counter() - run.begun, outputs, _writable(error))
             database.execute(_END, (*told, self._owner.name, run.number))
         self._written(run, numbers)
 
@@ -249,7 +249,7 @@ class Records:
 
     def _write_notes(self, run: OpenRun) -> None:
         if run.notes:
-            self._database.executemany(_NOTE, run.notes)
+            self._database.executemany(_NOTE, [(*head, _writable(body), at) for *head, body, at in run.notes])
 
     def _written(self, run: OpenRun, numbers: list[int]) -> None:
         for waiting, number in zip(run.waiting, numbers, strict=True):
@@ -302,3 +302,8 @@ class Records:
             if name not in known:
                 doubts.setdefault(key, []).append(name)
         return doubts
+
+
+def _writable(text: str) -> str:
+    """The text without lone surrogates, which SQLite does not take."""
+    return text.encode("utf-8", "replace").decode()

@@ -23,6 +23,7 @@ from agentrag.models.protocol import StreamedReply, body_of, completion_of
 from agentrag.models.retry import ONCE_MORE, Retries, with_retries
 from agentrag.models.schema import held_to_schema
 
+_NOT_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 _PASSING = {408, 409, 425, 429}
 _PREFIX = re.compile(r"^(litellm\.\w+: )+")
 _NEVER = {"num_retries": 0, "max_retries": 0}
@@ -119,13 +120,20 @@ class LiteLLMModel:
     def _whole(self, reply: Any) -> Completion:
         try:
             return completion_of(reply.model_dump())
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ModelError(f"{self._who} gave no valid reply ({error!r}).", retryable=True) from error
+        except _NOT_THE_PROTOCOL as error:
+            raise self._malformed(error) from error
+
+    def _malformed(self, error: Exception) -> ModelError:
+        return ModelError(f"{self._who} gave no valid reply ({one_line(_without_keys(repr(error)))}).", retryable=True)
 
     async def _streamed(self, stream: Any, on_text: OnText) -> Completion:
         reply = StreamedReply()
         async for chunk in without_silence(self._timeout, self._who, self._guarded(stream)):
-            if text := reply.take(chunk.model_dump()):
+            try:
+                text = reply.take(chunk.model_dump())
+            except _NOT_THE_PROTOCOL as error:
+                raise self._malformed(error) from error
+            if text:
                 on_text(text)
         completion = reply.completion()
         if not reply.complete or not completion.text or _invented(stream):

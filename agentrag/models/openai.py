@@ -25,7 +25,7 @@ from agentrag.models.retry import ATTEMPTS, PAUSE, Retries, with_retries
 from agentrag.models.schema import held_to_schema
 from agentrag.models.sse import DataLines
 
-_NOT_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError)
+_NOT_THE_PROTOCOL = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class OpenAIModel:
         try:
             completion = completion_of(json.loads(payload))
         except _NOT_THE_PROTOCOL as error:
-            raise malformed(self._who, f"{type(error).__name__}: {error}") from error
+            raise malformed(self._who, f"{type(error).__name__}: {error}", self._endpoint.key) from error
         if delivery and completion.text:
             delivery(completion.text)
         return completion
@@ -182,7 +182,7 @@ class OpenAIModel:
             failure = chunk.get("error")
             text = "" if failure else reply.take(chunk)
         except _NOT_THE_PROTOCOL as error:
-            raise malformed(self._who, f"{type(error).__name__}: {error}") from error
+            raise malformed(self._who, f"{type(error).__name__}: {error}", self._endpoint.key) from error
         if failure:
             raise reported(self._who, failure, self._endpoint.key)
         if text:
@@ -207,4 +207,4 @@ def _body(response: httpx.Response) -> AsyncIterable[bytes]:
 
 def _is_stream(response: httpx.Response) -> bool:
     kind: str = response.headers.get("content-type", "")
-    return kind.startswith("text/event-stream")
+    return kind.lower().startswith("text/event-stream")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentrag.core.types import ChatRequest, Completion, TokenLogprob, Usage
+from agentrag.models.faults import whole
 from agentrag.models.schema import strict
 
 Json = Mapping[str, Any]
@@ -41,11 +42,11 @@ def completion_of(reply: Json) -> Completion:
     """
     choice = reply["choices"][0]
     return Completion(
-        text=choice["message"]["content"] or "",
+        text=_text(choice["message"]["content"]),
         finish=_finish(choice["finish_reason"]),
         usage=usage_of(reply.get("usage")),
         tokens=tuple(_tokens(choice)),
-        model=reply.get("model") or "",
+        model=_name(reply.get("model")),
     )
 
 
@@ -55,8 +56,8 @@ class StreamedReply:
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._tokens: list[TokenLogprob] = []
-        self._usage: Json | None = None
-        self._finish: str | None = None
+        self._usage: object = None
+        self._finish: object = None
         self._model = ""
 
     def take(self, chunk: Json) -> str:
@@ -67,16 +68,16 @@ class StreamedReply:
         """
         if usage := chunk.get("usage"):
             self._usage = usage
-        choices = chunk["choices"]
+        choices = chunk.get("choices") if usage else chunk["choices"]
         if not choices:
             return ""
         choice = choices[0]
-        text: str = choice["delta"].get("content") or ""
+        text = _text((choice.get("delta") or {}).get("content"))
         self._pieces.append(text)
         if choice.get("logprobs"):
             self._tokens.extend(_tokens(choice))
         if finish := choice.get("finish_reason"):
-            self._finish, self._model = finish, chunk.get("model") or ""
+            self._finish, self._model = finish, _name(chunk.get("model"))
         return text
 
     @property
@@ -89,30 +90,44 @@ class StreamedReply:
         return Completion("".join(self._pieces), finish, usage_of(self._usage), tuple(self._tokens), self._model)
 
 
-def usage_of(usage: Json | None) -> Usage:
+def usage_of(usage: object) -> Usage:
     """Tokens as the server counts them, zeros where it does not say; one call."""
-    if not usage:
+    if not isinstance(usage, Mapping):
         return Usage(calls=1)
-    details = usage.get("prompt_tokens_details") or {}
+    details = usage.get("prompt_tokens_details")
     return Usage(
         calls=1,
-        prompt_tokens=usage.get("prompt_tokens") or 0,
-        completion_tokens=usage.get("completion_tokens") or 0,
-        cached_tokens=details.get("cached_tokens") or 0,
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0,
     )
 
 
-def _finish(reason: str | None) -> str:
-    return reason if reason in {"length", "content_filter"} else "stop"
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _text(value: object) -> str:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"content is no text but {type(value).__name__}")
+    return whole(value or "")
+
+
+def _name(value: object) -> str:
+    return whole(value) if isinstance(value, str) else ""
+
+
+def _finish(reason: object) -> str:
+    return reason if isinstance(reason, str) and reason in {"length", "content_filter"} else "stop"
 
 
 def _tokens(choice: Json) -> list[TokenLogprob]:
     content = (choice.get("logprobs") or {}).get("content") or ()
     return [
         TokenLogprob(
-            token["token"],
-            token["logprob"],
-            tuple((top["token"], top["logprob"]) for top in token.get("top_logprobs") or ()),
+            whole(token["token"]),
+            float(token["logprob"]),
+            tuple((whole(top["token"]), float(top["logprob"])) for top in token.get("top_logprobs") or ()),
         )
         for token in content
     ]
