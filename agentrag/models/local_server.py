@@ -106,6 +106,9 @@ class LocalServer:
         except ModelError as error:
             self._failed = str(error)
             raise
+        except OSError as error:
+            self._failed = f"The server of model '{self.name}' cannot be started with its log at {self._log}: {error}"
+            raise ModelError(self._failed) from error
 
     async def has_died(self, within: float = 1.0) -> bool:
         """Whether the process has ended, or does `within` seconds: a broken connection is seen before its cause."""

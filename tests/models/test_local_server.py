@@ -56,3 +56,9 @@ async def test_without_a_waiting_line_only_free_slots_are_taken(tmp_path: Path) 
         with pytest.raises(ModelError, match="0 requests wait"):
             async with line.turn():
                 raise AssertionError("there is no free slot")
+
+
+async def test_a_log_that_cannot_be_written_is_an_error_of_the_model_and_names_its_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ModelError, match=r"cannot be started with its log at .*file/no-"):
+        await server(tmp_path / "file", waiting=1).address()
