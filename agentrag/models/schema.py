@@ -74,7 +74,7 @@ async def held_to_schema(
         repair = _REPAIR.format(fault=fault, schema=json.dumps(schema, ensure_ascii=False))
         messages = (*request.messages, Message("assistant", first.text), Message("user", repair))
         repaired = replace(request, messages=messages)
-        if not may_exchange(repaired):
+        if not may_exchange(repaired, repair=True):
             raise ModelError(f"{who} did not keep to the JSON Schema, and the budget has no room to tell it: {fault}")
         second = await ask(repaired)
     spent = first.usage + second.usage
