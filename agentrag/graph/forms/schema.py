@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 from agentrag.core.channels import INPUT_TYPES
 from agentrag.core.node import Node, Reference, node
-from agentrag.graph.ladder import SettingName
+from agentrag.graph.ladder import RUNGS, SettingName
 from agentrag.graph.parts import ChannelName, Label
 from agentrag.graph.spec import LANGUAGE, GraphSpec, TypeName
 from agentrag.graph.steps import STEPS
@@ -59,6 +59,7 @@ def json_schema(kinds: Mapping[str, type[Node]] | None = None) -> Schema:
     parts = _parts(GraphSpec.model_json_schema(schema_generator=_Generator)["$defs"], "")
     top = parts.pop("GraphSpec")
     steps = {word: parts.pop(step.__name__)["properties"][word] for word, step in STEPS.items()}
+    rungs = {word: parts.pop(rung.__name__)["properties"][word] for word, rung in RUNGS.items()}
     del parts["Node"], parts["Prompts"]
     named, types = _node_types({name: node[name] for name in node.names()} if kinds is None else kinds)
     properties = {name: {**top["properties"][name], "description": about} for name, about in _TOP.items()}
@@ -72,6 +73,7 @@ def json_schema(kinds: Mapping[str, type[Node]] | None = None) -> Schema:
         "properties": properties,
         "$defs": {
             "Step": _step(steps),
+            "Rung": {"description": f"One of: {', '.join(rungs)}.", **_one_of(rungs)},
             "Branch": _BRANCH,
             **parts,
             **dict(_NAMES.values()),
@@ -173,7 +175,7 @@ def _chosen(options: list[Schema]) -> Schema:
         return _ref("Step")
     if "When" in named:
         return _ref("Branch")
-    return _either(*options) if len(options) == 2 else {"anyOf": options}
+    return _ref("Rung") if "SetRung" in named else _either(*options)
 
 
 def _either(text: Schema, other: Schema) -> Schema:
@@ -218,5 +220,10 @@ def _any_node(names: Mapping[str, str]) -> Schema:
 
 def _step(words: Mapping[str, Schema]) -> Schema:
     """A step: the name of a node, or a mapping of one word."""
-    step = {"type": "object", "properties": dict(words), "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
-    return {"description": "The name of a node, or one of: " + ", ".join(words) + ".", **_either(_ref("Label"), step)}
+    described = "The name of a node, or one of: " + ", ".join(words) + "."
+    return {"description": described, **_either(_ref("Label"), _one_of(words))}
+
+
+def _one_of(words: Mapping[str, Schema]) -> Schema:
+    """A mapping with one of these keys."""
+    return {"type": "object", "properties": dict(words), "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
