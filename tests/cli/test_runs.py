@@ -284,3 +284,12 @@ async def test_a_journal_is_checked_and_what_is_whole_is_taken_out(place: Place,
     assert done.out.endswith("1 runs are whole, 1 are not.\n")
     rows = json.loads((await agentrag("runs", "list", "--json", "--journal", str(saved))).out)
     assert [row["run"] for row in rows] == [kept.run]
+
+
+async def test_a_replay_of_a_run_under_a_budget_is_the_same_bytes(place: Place, agentrag: Agentrag) -> None:
+    place.write("graph", STEPS)
+    for calls in ("2", "9"):
+        ran = await agentrag("run", "graph.yaml", "-i", "question=Why?", "--budget", f"calls={calls}", "--json")
+        replayed = await agentrag("runs", "replay", "last", "--json")
+        assert (replayed.code, replayed.out) == (0, ran.out)
+        assert json.loads(ran.out)["best_effort"] == (calls == "2")
