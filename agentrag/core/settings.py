@@ -32,9 +32,11 @@ from agentrag.core.tenant import EVERY, ListedTenant, Tenant, TenantBudget, Tena
 FILE = "agentrag.yaml"
 DEFAULT_MODEL = "qwen2.5-coder-1.5b-instruct"
 DEFAULT_EMBEDDER = "all-minilm-l6-v2"
-TOTAL_TIMEOUT = 600.0
+TOTAL_TIMEOUT = 300.0
+LOCAL_TOTAL_TIMEOUT = 540.0
+"""Both less than a node has, so that what drips on is given up while there is time to fall back."""
 _PREFIX = "AGENTRAG_"
-_HIDDEN = frozenset({"api_key"})
+_HIDDEN = frozenset({"api_key", "api_key_env"})
 _IDLE = "seconds without any byte before an exchange is given up"
 _TOTAL = "seconds that one exchange may take in all"
 
@@ -48,7 +50,7 @@ class LlamaCpp(_Section):
 
     provider: Literal["llamacpp"] = "llamacpp"
     model: str = Field(description="a name of `agentrag models list`, or the path of a GGUF file")
-    total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
+    total_timeout: float = Field(LOCAL_TOTAL_TIMEOUT, gt=0, description=_TOTAL)
 
 
 class OpenAICompatible(_Section):
@@ -58,7 +60,9 @@ class OpenAICompatible(_Section):
     url: str = Field(description="base address, up to and without /chat/completions", pattern=r"^https?://")
     model: str
     api_key: SecretStr | None = Field(None, description="better given as api_key_env")
-    api_key_env: str | None = Field(None, description="environment variable that holds the key")
+    api_key_env: str | None = Field(
+        None, description="environment variable that holds the key", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
+    )
     timeout: float = Field(120.0, gt=0, description=_IDLE)
     total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
     price_in: float = Field(0.0, ge=0, description="USD per million prompt tokens")
@@ -123,7 +127,7 @@ class Circuit(_Section):
 
     faults: int = Field(5, ge=1, description="faults in a row after which an endpoint is left alone")
     seconds: float = Field(
-        30.0, gt=0, allow_inf_nan=False, description="how long, unless its Retry-After says; then one call tries it"
+        30.0, gt=0, allow_inf_nan=False, description="how long, unless its Retry-After says so; then one call tries it"
     )
 
 

@@ -63,6 +63,15 @@ class Breaker:
             return left
         return min(_PROBING, self._seconds) if self._probing else 0.0
 
+    def refuse(self) -> None:
+        """Raise the ModelError of an open circuit, where it is open: who would wait for a turn first can be told at once."""
+        if rest := self.rest:
+            raise ModelError(
+                f"{self._endpoint} is left alone for {rest:.2g} s more after {self._faults} faults in a row ({self._last})",
+                retryable=True,
+                retry_after=rest,
+            )
+
     @contextmanager
     def call(self) -> Iterator[None]:
         """Count how the exchange in this block ends; a block that is cancelled says nothing.
@@ -89,12 +98,7 @@ class Breaker:
         """Whether this call is the probe."""
         if self._until is None:
             return False
-        if rest := self.rest:
-            raise ModelError(
-                f"{self._endpoint} is left alone for {rest:.2g} s more after {self._faults} faults in a row ({self._last})",
-                retryable=True,
-                retry_after=rest,
-            )
+        self.refuse()
         _log.info("%s: half-open, one call tries it", self._endpoint)
         self._probing = True
         return True

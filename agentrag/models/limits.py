@@ -10,7 +10,7 @@ from agentrag.core.errors import ModelError
 
 T = TypeVar("T")
 
-TOTAL = 600.0
+TOTAL = 300.0
 """Seconds that one exchange may take in all, unless the binding says otherwise."""
 
 

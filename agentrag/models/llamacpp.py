@@ -7,12 +7,12 @@ from dataclasses import replace
 from agentrag.core.errors import ModelError
 from agentrag.core.exchange import may_exchange
 from agentrag.core.ports import OnText
+from agentrag.core.settings import LOCAL_TOTAL_TIMEOUT
 from agentrag.core.types import ChatRequest, Completion, Usage
 from agentrag.models.breaker import Breaker
 from agentrag.models.cost import add_cost, after, cost_of
 from agentrag.models.delivery import Delivery
 from agentrag.models.http import HttpPool
-from agentrag.models.limits import TOTAL
 from agentrag.models.local_server import Address, LocalServer
 from agentrag.models.openai import Endpoint, OpenAIModel
 
@@ -33,7 +33,12 @@ class LlamaCppModel:
     """
 
     def __init__(
-        self, name: str, server: LocalServer, pool: HttpPool, breaker: Breaker | None = None, total_timeout: float = TOTAL
+        self,
+        name: str,
+        server: LocalServer,
+        pool: HttpPool,
+        breaker: Breaker | None = None,
+        total_timeout: float = LOCAL_TOTAL_TIMEOUT,
     ) -> None:
         self.name = name
         self.server, self._pool = server, pool
@@ -50,6 +55,7 @@ class LlamaCppModel:
         """
         self._hold()
         with after(Usage()):  # what fails before it is asked has cost nothing
+            self._breaker.refuse()
             async with self.server.turn():
                 with self._breaker.call():
                     return await self._twice(request, Delivery(on_text) if on_text else None)

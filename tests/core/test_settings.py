@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentrag.core.errors import SettingsError
-from agentrag.core.settings import load_settings
+from agentrag.core.settings import Settings, load_settings
 
 REMOTE = "provider: openai-compatible, url: 'http://x/v1'"
 
@@ -54,3 +54,17 @@ def test_a_wrong_variable_is_blamed_and_not_the_file(
     text = refused(tmp_path, "runtime: {parallel: 2}\n")
     assert said in text
     assert "5ecret" not in text
+
+
+@pytest.mark.parametrize("name", ["5ecret-key", "sk-5ecret"])
+def test_what_is_no_name_of_a_variable_is_not_told(tmp_path: Path, name: str) -> None:
+    text = refused(tmp_path, f"models:\n  a: {{{REMOTE}, model: m, api_key_env: {name}}}\n")
+    assert "models.a.api_key_env" in text
+    assert "5ecret" not in text
+
+
+@pytest.mark.parametrize("provider", ["llamacpp", "litellm"])
+def test_an_exchange_has_less_time_than_a_node(provider: str) -> None:
+    binding = Settings.model_validate({"models": {"a": {"provider": provider, "model": "m"}}}).models["a"]
+    assert not isinstance(binding, tuple)
+    assert binding.total_timeout < 600

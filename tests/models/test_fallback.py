@@ -69,7 +69,10 @@ async def test_nobody_else_is_asked_once_text_was_handed_out() -> None:
 
 async def test_the_budget_is_asked_before_the_next_model() -> None:
     other = Named("two", ["well"])
-    with asking(lambda *_: False), pytest.raises(ModelError, match="one: it is down; two was not asked: the budget has no room"):
+    with (
+        asking(lambda *_: False),
+        pytest.raises(ModelError, match="one: it is down; two was not asked: the budget has no room"),
+    ):
         await FallbackModel([Named("one", [DOWN]), other]).complete(HELLO)
     assert other.requests == []
 

@@ -9,6 +9,10 @@ import pytest
 
 from agentrag.core.errors import ModelError
 from agentrag.core.settings import Runtime
+from agentrag.core.types import ChatRequest, Message
+from agentrag.models.breaker import Breaker
+from agentrag.models.http import HttpPool
+from agentrag.models.llamacpp import LlamaCppModel
 from agentrag.models.local_server import LocalServer
 
 
@@ -62,3 +66,13 @@ async def test_a_log_that_cannot_be_written_is_an_error_of_the_model_and_names_i
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(ModelError, match=r"cannot be started with its log at .*file/no-"):
         await server(tmp_path / "file", waiting=1).address()
+
+
+async def test_an_open_circuit_is_told_before_a_turn_is_waited_for(tmp_path: Path) -> None:
+    line, breaker = server(tmp_path, waiting=9), Breaker("small", faults=1)
+    with pytest.raises(ModelError), breaker.call():
+        raise ModelError("it is down", retryable=True)
+    model = LlamaCppModel("small", line, HttpPool(), breaker)
+    async with line.turn(), line.turn(), asyncio.timeout(1):
+        with pytest.raises(ModelError, match="small is left alone"):
+            await model.complete(ChatRequest((Message("user", "Hello"),), max_tokens=9))
