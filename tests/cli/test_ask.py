@@ -88,7 +88,9 @@ async def test_chat_answers_one_question_a_line_where_it_is_piped(command: Comma
     ],
     ids=["401", "400", "malformed JSON", "half a stream"],
 )
-async def test_a_failing_server_is_one_line_without_the_key_and_how_to_go_on(command: Command, folder: Path, reply: Reply, said: str) -> None:
+async def test_a_failing_server_is_one_line_without_the_key_and_how_to_go_on(
+    command: Command, folder: Path, reply: Reply, said: str
+) -> None:
     done = await ask(command, folder, [reply], "ask", "What?", "--graph", "echo.yaml", "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: Node 'write'")
