@@ -94,7 +94,8 @@ async def ask_once() -> None:
     """Ask one question of the collection: all that a run with a remote model loads, but a script answers for it."""
     from agentrag.app import Graph
     from agentrag.back_ends import open_deps
-    from agentrag.core.settings import OpenAICompatible, load_settings
+    from agentrag.core.bindings import OpenAICompatible
+    from agentrag.core.settings import load_settings
     from agentrag.core.types import ChatRequest, Completion, TokenLogprob
     from agentrag.testing.fakes import ScriptedModel
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.core.settings import LlamaCpp, Runtime, Settings, load_settings
+from agentrag.core.bindings import LlamaCpp
+from agentrag.core.settings import Runtime, Settings, load_settings
 from agentrag.models.pull import pull
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in jobs that a shell began in the background

@@ -14,11 +14,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from agentrag.app import Graph, Result
+from agentrag.core.bindings import OpenAICompatible
 from agentrag.core.channels import State
 from agentrag.core.deps import Deps
 from agentrag.core.errors import NodeError
 from agentrag.core.node import Node, node
-from agentrag.core.settings import OpenAICompatible, Settings
+from agentrag.core.settings import Settings
 from agentrag.runs import Runs
 from agentrag.testing.server import Reply, StubChatServer
 

@@ -59,7 +59,7 @@ def _settings(model: type[BaseModel], under: tuple[str, ...]) -> Iterator[tuple[
 
 def bindings() -> str:
     """One table a provider."""
-    from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible
+    from agentrag.core.bindings import LiteLLM, LlamaCpp, OpenAICompatible
 
     parts = []
     for binding in (LlamaCpp, OpenAICompatible, LiteLLM):
@@ -126,8 +126,9 @@ def graphs() -> str:
 
 def plans() -> str:
     """What the shipped graphs cost with the local default model, by their plans."""
+    from agentrag.core.bindings import LlamaCpp
     from agentrag.core.resources import shipped_graphs
-    from agentrag.core.settings import LlamaCpp, Runtime
+    from agentrag.core.settings import Runtime
     from agentrag.graph.loader import load_graph
     from agentrag.graph.plan import plan
     from agentrag.graph.planning.prices import price_of

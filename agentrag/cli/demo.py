@@ -65,8 +65,8 @@ def _typed(program: str) -> str:
 
 def _needed(settings: Settings, binding: str) -> Iterator[str]:
     """Models that are not on this machine yet: those of the binding or chain that are local, and the embedder."""
+    from agentrag.core.bindings import LlamaCpp
     from agentrag.core.errors import NotPulledError
-    from agentrag.core.settings import LlamaCpp
     from agentrag.models.catalogue import model_files
 
     local = [chat.model for chat in settings.chain(binding).values() if isinstance(chat, LlamaCpp)]

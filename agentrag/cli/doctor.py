@@ -97,8 +97,8 @@ def _short(path: object, home: object) -> str:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
+    from agentrag.core.bindings import LlamaCpp
     from agentrag.core.errors import CatalogueError
-    from agentrag.core.settings import LlamaCpp
     from agentrag.models.catalogue import model_files
 
     named = {f"model {name}": settings.binding(name) for name in ("default", *settings.models)}
@@ -115,7 +115,7 @@ def _models(settings: Settings) -> Iterator[Finding]:
 def _keys(settings: Settings) -> Iterator[Finding]:
     import os
 
-    from agentrag.core.settings import OpenAICompatible
+    from agentrag.core.bindings import OpenAICompatible
 
     if found := [key for key in KEYS if os.environ.get(key)]:
         yield Finding("note", "keys", f"found {', '.join(found)}; used only by bindings that you name under `models:`")

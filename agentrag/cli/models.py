@@ -143,7 +143,7 @@ def _where(entry: ModelEntry, cache: Path) -> Iterator[str]:
 
 
 def _used(settings: Settings) -> dict[str, str]:
-    from agentrag.core.settings import LlamaCpp  # lazy: --help needs none of it
+    from agentrag.core.bindings import LlamaCpp  # lazy: --help needs none of it
 
     local = [binding.model for binding in settings.chain("default").values() if isinstance(binding, LlamaCpp)]
     return {**dict.fromkeys(local, "default"), settings.embedder: "embedder"}

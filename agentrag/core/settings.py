@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import (
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
-    SecretStr,
-    Tag,
     ValidationError,
     field_validator,
 )
@@ -23,7 +18,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from agentrag.core.chain import Chain
+from agentrag.core.bindings import Binding, LiteLLM, LlamaCpp, OneBinding, OpenAICompatible, Section
 from agentrag.core.errors import SettingsError, SpecError, unknown
 from agentrag.core.located import SAID, Nowhere, load_yaml, validation_problems
 from agentrag.core.observing import Log, Pattern, Telemetry
@@ -32,87 +27,12 @@ from agentrag.core.tenant import EVERY, ListedTenant, Tenant, TenantBudget, Tena
 FILE = "agentrag.yaml"
 DEFAULT_MODEL = "qwen2.5-coder-1.5b-instruct"
 DEFAULT_EMBEDDER = "all-minilm-l6-v2"
-TOTAL_TIMEOUT = 300.0
-LOCAL_TOTAL_TIMEOUT = 540.0
-"""Both less than a node has, so that what drips on is given up while there is time to fall back."""
 _PREFIX = "AGENTRAG_"
-_HIDDEN = frozenset({"api_key", "api_key_env"})
-_IDLE = "seconds without any byte before an exchange is given up"
-_TOTAL = "seconds that one exchange may take in all"
+_HIDDEN = frozenset({"api_key", "api_key_env", "url"})
+"""What may hold a secret and is not shown; an address may have a password or a key in it."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LlamaCpp(_Section):
-    """A local GGUF model, run by a child process of ours."""
-
-    provider: Literal["llamacpp"] = "llamacpp"
-    model: str = Field(description="a name of `agentrag models list`, or the path of a GGUF file")
-    total_timeout: float = Field(LOCAL_TOTAL_TIMEOUT, gt=0, description=_TOTAL)
-
-
-class OpenAICompatible(_Section):
-    """Any server that speaks the OpenAI chat protocol."""
-
-    provider: Literal["openai-compatible"]
-    url: str = Field(description="base address, up to and without /chat/completions", pattern=r"^https?://")
-    model: str
-    api_key: SecretStr | None = Field(None, description="better given as api_key_env")
-    api_key_env: str | None = Field(
-        None, description="environment variable that holds the key", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
-    )
-    timeout: float = Field(120.0, gt=0, description=_IDLE)
-    total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
-    price_in: float = Field(0.0, ge=0, description="USD per million prompt tokens")
-    price_out: float = Field(0.0, ge=0, description="USD per million generated tokens")
-
-
-class LiteLLM(_Section):
-    """Any of litellm's providers; keys are read from their usual environment variables."""
-
-    provider: Literal["litellm"]
-    model: str = Field(description='litellm\'s name, e.g. "anthropic/claude-sonnet-4-5"')
-    timeout: float = Field(120.0, gt=0, description=_IDLE)
-    total_timeout: float = Field(TOTAL_TIMEOUT, gt=0, description=_TOTAL)
-
-
-OneBinding: TypeAlias = LlamaCpp | OpenAICompatible | LiteLLM
-"""What is no chain."""
-PROVIDERS = ("llamacpp", "openai-compatible", "litellm")
-
-
-def _known_provider(value: Any) -> Any:
-    if isinstance(value, Mapping) and (given := value.get("provider")) not in PROVIDERS:
-        missing = f"'provider' is missing; it is one of {', '.join(PROVIDERS)}"
-        what = unknown("provider", str(given), PROVIDERS) if given else missing
-        raise PydanticCustomError(SAID, "{text}", {"text": what})
-    return value
-
-
-def _tag(value: Any) -> str | None:
-    if isinstance(value, list | tuple):
-        return "<chain>"
-    given = value.get("provider") if isinstance(value, Mapping) else getattr(value, "provider", None)
-    return f"<{given}>" if given else None
-
-
-Binding = Annotated[
-    Annotated[LlamaCpp, Tag("<llamacpp>")]
-    | Annotated[OpenAICompatible, Tag("<openai-compatible>")]
-    | Annotated[LiteLLM, Tag("<litellm>")]
-    | Annotated[Chain, Tag("<chain>")],
-    Discriminator(
-        _tag,
-        custom_error_type=SAID,
-        custom_error_message="a binding is a mapping that begins with `provider`, or a list of names of others",
-    ),
-    BeforeValidator(_known_provider),
-]
-
-
-class Runtime(_Section):
+class Runtime(Section):
     """How local models run."""
 
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="threads per model server")
@@ -122,7 +42,7 @@ class Runtime(_Section):
     waiting: int = Field(1000, ge=0, description="most requests that wait for one model server; further ones fail at once")
 
 
-class Circuit(_Section):
+class Circuit(Section):
     """When a model's endpoint that keeps failing is left alone."""
 
     faults: int = Field(5, ge=1, description="faults in a row after which an endpoint is left alone")
@@ -131,7 +51,7 @@ class Circuit(_Section):
     )
 
 
-class Chunking(_Section):
+class Chunking(Section):
     """How documents are cut into passages."""
 
     tokens: int = Field(160, ge=16, le=256, description="most tokens of one passage, in the embedder's tokens")

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from agentrag.core.bindings import LiteLLM, LlamaCpp, OneBinding, OpenAICompatible
 from agentrag.core.errors import SettingsError
 from agentrag.core.ports import ChatModel
-from agentrag.core.settings import FILE, LiteLLM, LlamaCpp, OneBinding, OpenAICompatible, Settings
+from agentrag.core.settings import FILE, Settings
 from agentrag.models.breaker import Breaker
 from agentrag.models.catalogue import CATALOGUE, identity, model_files
 from agentrag.models.fallback import FallbackModel

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agentrag.core.bindings import LOCAL_TOTAL_TIMEOUT
 from agentrag.core.errors import ModelError
 from agentrag.core.exchange import may_exchange
 from agentrag.core.ports import OnText
-from agentrag.core.settings import LOCAL_TOTAL_TIMEOUT
 from agentrag.core.types import ChatRequest, Completion, Usage
 from agentrag.models.breaker import Breaker
 from agentrag.models.cost import add_cost, after, cost_of

@@ -68,3 +68,20 @@ def test_an_exchange_has_less_time_than_a_node(provider: str) -> None:
     binding = Settings.model_validate({"models": {"a": {"provider": provider, "model": "m"}}}).models["a"]
     assert not isinstance(binding, tuple)
     assert binding.total_timeout < 600
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://h:99999/v1", "is no address of a server"),
+        ("http://h:abc/v1", "is no address of a server"),
+        ("http://[::1/v1", "is no address of a server"),
+        ("http:///v1", "is no address of a server"),
+        ("http://h/v1?key=abc", "a key goes into api_key_env"),
+        ("http://h/v1/chat/completions", "cut /chat/completions off"),
+    ],
+)
+def test_an_address_at_which_nobody_can_be_asked_is_refused_with_its_place(tmp_path: Path, url: str, told: str) -> None:
+    text = refused(tmp_path, f'models:\n  a: {{provider: openai-compatible, url: "{url}", model: m}}\n')
+    assert text.startswith("2:41 models.a.url: ")
+    assert told in text

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from agentrag.core.bindings import LiteLLM, LlamaCpp, OpenAICompatible
 from agentrag.core.errors import CatalogueError, ChecksumError, NotPulledError, SettingsError
 from agentrag.core.ports import ChatModel
-from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
+from agentrag.core.settings import Settings
 from agentrag.core.types import ChatRequest, Message
 from agentrag.models.bind import Models
 from agentrag.models.catalogue import folder, sha256_of, write_record
@@ -120,7 +121,7 @@ async def test_closing_twice_is_allowed(tmp_path: Path) -> None:
 
 
 async def test_servers_of_one_host_are_told_apart_where_the_settings_hold_both(tmp_path: Path) -> None:
-    urls = {"a": "http://me:5ecret@h:1/v1?k=5ecret", "b": "http://h:2/v1/", "c": "http://h:2/v1", "d": "http://other/v1"}
+    urls = {"a": "http://me:5ecret@h:1/v1", "b": "http://h:2/v1/", "c": "http://h:2/v1", "d": "http://other/v1"}
     async with Models(settings(tmp_path, **{name: remote(url) for name, url in urls.items()})) as models:
         names = [models.get(name).name.removeprefix("openai-compatible/gpt@") for name in urls]
         assert names == ["h:1/v1", "h:2/v1", "h:2/v1", "other"]

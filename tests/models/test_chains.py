@@ -15,8 +15,9 @@ from agentrag.app import Graph
 from agentrag.back_ends import open_deps
 from agentrag.cli.main import app
 from agentrag.cli.models import _used
+from agentrag.core.bindings import OpenAICompatible
 from agentrag.core.errors import ModelError, SettingsError, SpecError
-from agentrag.core.settings import DEFAULT_MODEL, OpenAICompatible, Settings, load_settings
+from agentrag.core.settings import DEFAULT_MODEL, Settings, load_settings
 from agentrag.core.types import ChatRequest, Message
 from agentrag.graph.forms.schema import json_schema
 from agentrag.graph.loader import load_graph_text

@@ -16,9 +16,10 @@ import httpx
 import psutil
 import pytest
 
+from agentrag.core.bindings import LlamaCpp
 from agentrag.core.errors import ModelError
 from agentrag.core.exchange import asking
-from agentrag.core.settings import LlamaCpp, Runtime, Settings
+from agentrag.core.settings import Runtime, Settings
 from agentrag.core.types import ChatRequest, Message
 from agentrag.models.bind import Models
 from agentrag.models.breaker import Breaker

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agentrag.core.settings import LiteLLM, LlamaCpp, OneBinding, Settings
+from agentrag.core.bindings import LiteLLM, LlamaCpp, OneBinding
+from agentrag.core.settings import Settings
 from agentrag.models.retry import ATTEMPTS
 
 N = TypeVar("N", int, float)

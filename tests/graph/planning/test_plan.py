@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from agentrag.core.bindings import LiteLLM, LlamaCpp, OpenAICompatible
 from agentrag.core.channels import MOST_BYTES
 from agentrag.core.node import Node
-from agentrag.core.settings import LiteLLM, LlamaCpp, OpenAICompatible, Settings
+from agentrag.core.settings import Settings
 from agentrag.core.sizes import CALL_TOKENS, MESSAGE_TOKENS, USUAL
 from agentrag.graph.ladder import BudgetSpec
 from agentrag.graph.loader import load_graph
