@@ -37,7 +37,7 @@ def budget(items: list[str] | None) -> dict[str, Any]:
 def _number(unit: str, text: str) -> float:
     try:
         number = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         number = None
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise fail(f"--budget takes UNIT=NUMBER, not '{unit}={text}'", 2)

@@ -27,5 +27,5 @@ def _read(spec: GraphSpec, name: str, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise fail(f"input '{name}' is a {declared.type}, written as JSON; '{text}' is not JSON: {error}", 2) from error

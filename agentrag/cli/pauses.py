@@ -52,6 +52,7 @@ def answer(
         value = _reply(runs.questions(name), pause, sys.stdin.read().rstrip("\n") if text == "-" else text)
         left = runs.answer(name, pause, value)
         if not hold:
+            note("The answer is kept.")
             result = await watched(lambda see: runs.resume(name, on_event=see), quiet=as_json, journal=journal)
             print_result(result, as_json, saved=True)
         elif as_json:
@@ -75,9 +76,9 @@ def _reply(questions: Mapping[str, Question], pause: str | None, text: str) -> A
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         told = f"the answer should be JSON of the schema {json.dumps(dict(asked[0].schema), ensure_ascii=False)}"
-        raise fail(f"{told}; '{text}' is not JSON: {error}") from error
+        raise fail(f"{told}; '{text[:80]}' is not JSON: {error}") from error
 
 
 def resume(
@@ -158,6 +159,6 @@ def _settled(items: list[str]) -> dict[str, Any]:
     for key, text in pairs(items, "--settle").items():
         try:
             decided[key] = {"redo": True} if text == "redo" else {"result": json.loads(text)}
-        except ValueError:
+        except (ValueError, RecursionError):
             raise fail(f"--settle takes KEY=redo or KEY=JSON; '{text}' is neither", 2) from None
     return decided

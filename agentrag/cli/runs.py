@@ -227,6 +227,6 @@ def _edits(spec: GraphSpec, step: str, given: dict[str, str]) -> dict[str, Any]:
     for name, text in given.items():
         try:
             values[name] = text if kinds.get(name, str) is str else json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise fail(f"channel '{name}' takes JSON; '{text}' is none: {error}", 2) from error
     return values

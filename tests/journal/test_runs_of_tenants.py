@@ -18,6 +18,7 @@ from agentrag.journal.export import export_cassette, export_lines
 from agentrag.journal.history import History
 from agentrag.journal.retention import delete_runs
 from agentrag.journal.sqlite import SqliteJournal
+from agentrag.runs import Runs
 from tests.journal.conftest import Service, called
 
 
@@ -134,3 +135,14 @@ async def test_a_call_cannot_be_added_to_the_run_of_another_tenant(path: Path) -
     with pytest.raises(StoreError, match="another tenant's"):
         await journal.call(asked, work, TypeAdapter(int))
     journal.close()
+
+
+@pytest.mark.parametrize(("tenant", "seen"), [("acme", {"acme"}), ("", {"acme", "zeta"})])
+def test_a_journal_that_is_named_keeps_to_the_tenant_that_the_settings_name(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, tenant: str, seen: set[str]
+) -> None:
+    monkeypatch.setenv("AGENTRAG_TENANT", tenant)
+    runs = Runs(journal=recorded)
+    known = {past.record.run: past.record.tenant for past in runs.list()}
+    assert set(known.values()) == seen
+    assert set(runs.prune(keep=0, dry=True).runs) <= known.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Schema = Mapping[str, Any]
 _KINDS: Mapping[Any, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "object": OBJECT}
 _SHOWN = 300
+_MOST_WHOLE = 2**63 - 1
 
 
 def reply_type(schema: Schema | None) -> Any:
@@ -111,9 +113,12 @@ def _fitting(schema: Schema, reply: Any) -> Any:
         raise ValueError(f"{where}{fault.message[:_SHOWN]}. Expected is JSON of the schema {_shown(dict(schema))}")
     kind = reply_type(schema)
     try:
-        return TypeAdapter(Any if kind is None else kind).validate_json(text)
+        value = TypeAdapter(Any if kind is None else kind).validate_json(text)
     except ValidationError as error:
         raise ValueError(f"{_shown(reply)} does not fit: {error.errors()[0]['msg']}") from error
+    if (isinstance(value, float) and not isfinite(value)) or (isinstance(value, int) and abs(value) > _MOST_WHOLE):
+        raise ValueError(f"{_shown(reply)} is too large: a number has at most 64 bits.")
+    return value
 
 
 def _refuse_large(reply: Any, most: int | None) -> None:

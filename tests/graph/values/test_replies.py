@@ -43,6 +43,8 @@ def test_a_reply_that_fits_is_taken_in_the_type_of_its_channel(question: Questio
         (Question("?", schema={"type": "integer"}), True, "True is not of type 'integer'. Expected is JSON of the schema"),
         (Question("?", schema={"type": "integer", "minimum": 1}), 0, '"minimum": 1}'),
         (Question("?", schema={"type": "number"}), float("nan"), "nan is no JSON data"),
+        (Question("?", schema={"type": "number"}), 10**400, "is too large"),
+        (Question("?", schema={"type": "integer"}), 10**30, "is too large"),
         (Question("?", schema={"type": "string", "format": "date"}), "soon", "'soon' is not a 'date'"),
         (Question("?", schema=FORM), {"nam": "Ann"}, "'name' is a required property"),
         (Question("?", schema=FORM), {"name": 1}, "$.name: 1 is not of type 'string'"),
