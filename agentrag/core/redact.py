@@ -40,7 +40,8 @@ _WHOLE = (
     ("k_", r"\b(?:[srp]k_(?:live|test)|gsk)_[A-Za-z0-9]{8,}"),  # Stripe, Groq
     ("a", r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{16}\b"),  # AWS
     ("aiza", r"\bAIza[\w-]{30,}"),  # Google
-    ("gh", r"\bgh[opsur]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}"),
+    ("gh", r"\bgh[opsur]_[A-Za-z0-9]{30,}"),
+    ("github_pat_", r"\bgithub_pat_\w{30,}"),
     ("glpat-", r"\bglpat-[\w-]{16,}"),
     ("hf_", r"\bhf_[A-Za-z0-9]{30,}"),
     ("xai-", r"\bxai-[A-Za-z0-9]{30,}"),

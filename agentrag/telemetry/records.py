@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
-from agentrag.core.events import Event, RunFinished, RunStarted
+from agentrag.core.events import Asked, Event, RunFinished, RunStarted
 from agentrag.core.redact import Redactor
 from agentrag.telemetry.fields import cost_of, cut, fields_of, name_of
 from agentrag.telemetry.watch import End, Run, Watcher
@@ -51,6 +51,8 @@ class Records(Watcher):
             level = logging.WARNING
         if _LOG.isEnabledFor(level):
             told = {} if isinstance(event, RunStarted) else fields_of(event, self._redact)
+            if isinstance(event, Asked):  # what is asked holds texts of users and models
+                told = {"step": event.step}
             self._log(level, name, run, told)
 
     def ended(self, run: Run, end: End) -> None:
@@ -59,7 +61,7 @@ class Records(Watcher):
         level = _LEVELS.get(name, logging.INFO)
         if _LOG.isEnabledFor(level):
             told = cost_of(run.usage) | {"seconds": round(perf_counter() - run.began, 6)}
-            self._log(level, name, run, told | ({"reason": cut(self._redact(end.error))} if end.error else {}))
+            self._log(level, name, run, told | ({"reason": cut(self._redact(end.reason))} if end.reason else {}))
 
     def _log(self, level: int, name: str, run: Run, told: Mapping[str, Any]) -> None:
         record = run.record

@@ -84,8 +84,8 @@ class Spans(Watcher):
         self._set(root, told)
         if end.status == "failed":
             self._fail(root, end.error)
-        elif end.error:
-            self._set(root, {"agentrag.reason": end.error})
+        elif end.reason:
+            self._set(root, {"agentrag.reason": end.reason})
         spans.close_all(end.status)
 
     def calling(self, run: Run, call: OutwardCall) -> Callable[[Outcome], None] | None:

@@ -44,6 +44,11 @@ class End:
     outputs: bytes | None = None
     error: str = ""
 
+    @property
+    def reason(self) -> str:
+        """Why, without the texts of questions to people, which hold what users asked and models said."""
+        return "waits for a person" if self.status == "paused" else self.error
+
 
 class Watcher:
     """Who watches runs; each method is called in the event loop, in the task of the step, and has to be quick."""

@@ -168,3 +168,7 @@ def test_names_and_numbers_of_data_are_blanked_too() -> None:
 
 def test_half_characters_do_not_stop_a_pattern() -> None:
     assert Redactor(["b+"]).text("a\ud800bb") == "a?[redacted]"
+
+
+def test_a_fine_grained_token_of_github_is_blanked() -> None:
+    assert Redactor().text("push with github_pat_" + "a1" * 30 + " today") == "push with [redacted] today"

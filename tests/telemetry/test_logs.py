@@ -175,3 +175,15 @@ def test_an_event_that_is_new_is_logged_by_its_name_and_fields(caplog: pytest.Lo
     told = record.__dict__
     assert (told["event"], told["run"], told["minutes"], told["event_name"]) == ("overslept", "r", 7, "api_key=[redacted]")
     assert record.getMessage() == "overslept run=r graph=case step=flow.0:ask name=api_key=[redacted] minutes=7"
+
+
+async def test_what_a_person_is_asked_is_in_no_log(tmp_path: Path) -> None:
+    file = tmp_path / "runs.jsonl"
+    settings = configured(log={"format": "json", "level": "debug", "file": str(file)})
+    asks = '  - tell\n  - ask_human: {question: "Send this about my illness? {answer}", out: decision}\n'
+    await ran(asks, fake_deps(), settings)
+    text = file.read_text(encoding="utf-8")
+    assert "illness" not in text
+    asked, paused = lines_of(file)[-2:]
+    assert (asked["event"], asked["step"]) == ("asked", "flow.1.ask_human")
+    assert (paused["event"], paused["reason"]) == ("run_paused", "waits for a person")
