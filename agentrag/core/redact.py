@@ -28,9 +28,12 @@ _NAMES = {
 }
 _MORE = r"(?:[_-](?:id|value))?"
 _QUOTE = r"(?:\\{0,63}[\"'])?"  # escaped, where JSON stands in a text
-_SET = rf"{_QUOTE}\s*[:=]\s*{_QUOTE}"
+_BETWEEN = rf"{_QUOTE}\]?\s*[:=]\s*"
+_SET = rf"{_BETWEEN}{_QUOTE}"
 _SIGN = r"(?:[^\s\"',;&)}\]\\]|\\(?!\\{0,63}[\"']))"
 _VALUE = rf"(?!\[redacted\]){_SIGN}{{4,}}"
+# up to the quote that ends it at the same level of escapes, whatever stands between
+_QUOTED = r"(?P<level>\\{0,63})(?P<quote>[\"'])(?!(?P=level)(?P=quote)|\[redacted\])[^\n]{1,2000}?(?<!\\)(?P=level)(?P=quote)"
 _WHOLE = (
     (
         "private key",
@@ -60,9 +63,12 @@ _AFTER = (
     *((word, rf"(?i)({name}{_MORE}{_SET}){_VALUE}") for word, name in _NAMES.items()),
     ("://", r"(\b[a-z][a-z0-9+.-]{0,15}://[^\s/:@\"']{0,80}:)[^\s/@\"']{1,200}(?=@)"),
 )
+_IN_QUOTES = tuple((word, rf"(?i)(?P<head>{name}{_MORE}{_BETWEEN}){_QUOTED}") for word, name in _NAMES.items())
 # a pattern is tried only where its word is in the text, in any case: that is found much faster
-_RULES = tuple((word, re.compile(pattern), BLANK) for word, pattern in _WHOLE) + tuple(
-    (word, re.compile(pattern), rf"\1{BLANK}") for word, pattern in _AFTER
+_RULES = (
+    *((word, re.compile(pattern), BLANK) for word, pattern in _WHOLE),
+    *((word, re.compile(pattern), rf"\g<head>\g<level>\g<quote>{BLANK}\g<level>\g<quote>") for word, pattern in _IN_QUOTES),
+    *((word, re.compile(pattern), rf"\1{BLANK}") for word, pattern in _AFTER),
 )
 _SECRET_FIELD = re.compile(
     rf"(?i)[\w-]*?(?:{'|'.join(_NAMES.values())}){_MORE}|(?:proxy-)?authorization|(?:set-)?cookies?|credentials?"

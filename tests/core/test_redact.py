@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -172,3 +173,19 @@ def test_half_characters_do_not_stop_a_pattern() -> None:
 
 def test_a_fine_grained_token_of_github_is_blanked() -> None:
     assert Redactor().text("push with github_pat_" + "a1" * 30 + " today") == "push with [redacted] today"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"password": "Xy7,kkkk-real-secret"}', '{"password": "[redacted]"}'),
+        ('{"password": "correct horse battery", "user": "bob"}', '{"password": "[redacted]", "user": "bob"}'),
+        ("password='two words; here' x", "password='[redacted]' x"),
+        ("d['password'] = 'a b'", "d['password'] = '[redacted]'"),
+        (json.dumps({"a": json.dumps({"api_key": 'q"uo, te'})}), '{"a": "{\\"api_key\\": \\"[redacted]\\"}"}'),
+        ('{"password": "", "user": "bob"}', '{"password": "", "user": "bob"}'),
+    ],
+)
+def test_a_quoted_value_behind_a_telling_name_is_blanked_to_its_end(text: str, left: str) -> None:
+    assert redact(text) == left
+    assert redact(left) == left
