@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
 
-from agentrag.core.errors import AgentRagError, Question, RunError, SettingsError, SpecError, StoreError, UnknownNameError
+from agentrag.core.errors import AgentRagError, Question, RunError, SpecError, StoreError, UnknownNameError
 from agentrag.core.observing import redactor_of
 from agentrag.core.ports import RunRecord, RunStatus
 from agentrag.core.settings import Settings, load_settings
@@ -105,12 +105,7 @@ class RecordedRuns:
 
     @cached_property
     def tenant(self) -> str | None:
-        """Whose runs these are; anybody's where None. A journal that is named is read as a whole where no tenant is set."""
-        if self._settings is None and self._journal is not None:
-            try:
-                return load_settings().tenant or None
-            except SettingsError:  # what lies in a named file needs no settings
-                return None
+        """Whose runs these are; anybody's where None. Settings that cannot be read are an error: they may name a tenant."""
         return self.settings.tenant or None
 
     def list(
@@ -148,14 +143,14 @@ class RecordedRuns:
         with self._history() as history, _undamaged(self.path, run):
             notes, settled = history.notes(run), history.settled(run)
             steps = tree_of(history.calls(run), notes, settled, _names(past.record))
-            questions = open_questions(notes, settled) if _waits(past) else {}
+            questions = open_questions(notes, settled) if past.waits else {}
             return Shown(past, steps, *costs_of(steps), history.in_doubt(run), questions, Economy.of(notes))
 
     def questions(self, name: str) -> Mapping[str, Question]:
         """What a run waits for a person to answer, by the step that asks: the id of the pause."""
         past = self.find(name)
         run = past.record.run
-        if not _waits(past):
+        if not past.waits:
             return {}
         with self._history() as history, _undamaged(self.path, run):
             return open_questions(history.notes(run), history.settled(run))
@@ -271,8 +266,3 @@ def _ids(path: Path) -> list[str]:
         raise StoreError(f"Journal {path} is not there.")
     with faults(path, "read"), closing(sqlite3.connect(path)) as database:
         return [run for (run,) in database.execute("SELECT run FROM runs ORDER BY id")]
-
-
-def _waits(past: PastRun) -> bool:
-    """Whether a person may answer what the run has asked: it waits, or its process ended while another branch worked."""
-    return past.status == "paused" or (past.status == "running" and not past.alive)

@@ -60,7 +60,7 @@ def list_runs(
 
         runs = _runs(journal)
         found = runs.list(graph, None if status is None else status.value, limit, thread)
-        waiting = [past.record.run for past in found if past.status == "paused" and not past.damage]
+        waiting = [past.record.run for past in found if past.waits and not past.damage]
         questions = dict(_questions(runs, waiting))
         if as_json:
             say_json(redactor().data([run_as_json(past, questions.get(past.record.run, {})) for past in found]))

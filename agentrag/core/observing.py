@@ -42,6 +42,10 @@ class Telemetry(_Section):
     sample: float = Field(1.0, ge=0, le=1, description="share of the runs that are traced")
 
 
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+"""Variables of the shell that hold folders, though their names look like those of passwords."""
+
+
 def redactor_of(settings: Settings) -> Redactor:
     """What blanks the patterns of settings, and the values of the secrets that they hold or name."""
     return Redactor(settings.redact, _secrets(settings))
@@ -54,6 +58,6 @@ def _secrets(settings: Settings) -> Iterator[str]:
         if variable := getattr(binding, "api_key_env", None):
             yield os.environ.get(variable, "").strip()
         if getattr(binding, "provider", "") == "litellm":  # it reads keys from variables that it alone knows
-            yield from (value.strip() for name, value in os.environ.items() if telling(name))
+            yield from (value.strip() for name, value in os.environ.items() if telling(name) and name not in _FOLDERS)
     for part in os.environ.get(settings.telemetry.headers_env or "", "").split(","):
         yield part.partition("=")[2].strip()

@@ -53,15 +53,16 @@ _WHOLE = (
     ("pypi-", r"\bpypi-[\w-]{50,}"),
     ("eyj", r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # JSON web token
 )
+_SCHEME = r"[a-z][\w-]{1,15}[ \t]+(?=[\w.~+/=-]{0,99}\d)"  # of a header: any word, where what follows looks like a key
 _AFTER = (
     (
         "authorization",
-        rf"(?i)(\bauthorization{_SET})(?:(?:bearer|basic|token|digest)\s+)?(?:{_SIGN}|[&)}}\]])+",
+        rf"(?i)(\bauthorization{_SET})(?:(?:bearer|basic|token|digest)\s+|{_SCHEME})?(?:{_SIGN}|[&)}}\]])+",
     ),
     ("bearer", r"(?i)(\bbearer\s+)(?=[\w.~+/-]{0,99}\d)[\w.~+/-]{8,}=*"),
     ("token", rf"(?i)(\btoken{_SET})(?=[\w.~+/-]{{0,99}}\d)[\w.~+/-]{{16,}}=*"),
     *((word, rf"(?i)({name}{_MORE}{_SET}){_VALUE}") for word, name in _NAMES.items()),
-    ("://", r"(\b[a-z][a-z0-9+.-]{0,15}://[^\s/:@\"']{0,80}:)[^\s/@\"']{1,200}(?=@)"),
+    ("://", r"(?i)(\b[a-z][a-z0-9+.-]{0,15}://[^\s/:@\"']{0,80}:)[^\s/@\"']{1,200}(?=@)"),
 )
 _IN_QUOTES = tuple((word, rf"(?i)(?P<head>{name}{_MORE}{_BETWEEN}){_QUOTED}") for word, name in _NAMES.items())
 # a pattern is tried only where its word is in the text, in any case: that is found much faster

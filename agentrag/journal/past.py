@@ -121,6 +121,11 @@ class PastRun:
     alive: bool = False
     damage: str = ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether a person may answer what it has asked: it waits, or its process ended while another branch worked."""
+        return self.status == "paused" or (self.status == "running" and not self.alive)
+
 
 @dataclass(frozen=True, slots=True)
 class Mean:

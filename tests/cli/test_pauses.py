@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,14 @@ async def paused(place: Place, text: str) -> str:
     with pytest.raises(PausedError) as caught:
         await place.run("graph", text)
     return caught.value.run
+
+
+async def test_a_run_that_was_killed_while_it_waited_is_listed_with_its_questions(place: Place) -> None:
+    run = await paused(place, BOTH)
+    with closing(sqlite3.connect(place.runs.path)) as journal, journal:
+        journal.execute("UPDATE runs SET status = 'running'")  # what a killed process leaves behind
+    (row,) = json.loads((await agentrag(place, "runs", "list", "--json")).out)
+    assert (row["run"], set(row["questions"])) == (run, {LEFT, RIGHT})
 
 
 async def test_two_pauses_are_answered_one_by_one_in_processes_of_their_own_and_each_once(place: Place) -> None:

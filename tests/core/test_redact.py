@@ -189,3 +189,16 @@ def test_a_fine_grained_token_of_github_is_blanked() -> None:
 def test_a_quoted_value_behind_a_telling_name_is_blanked_to_its_end(text: str, left: str) -> None:
     assert redact(text) == left
     assert redact(left) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "blanked"),
+    [
+        ("Authorization: ApiKey abc123def456", "Authorization: [redacted]"),
+        ("Authorization: granted by the board", "Authorization: [redacted] by the board"),
+        ("see HTTPS://Ann:correct-horse@host/a", "see HTTPS://Ann:[redacted]@host/a"),
+    ],
+)
+def test_schemes_of_headers_and_addresses_may_be_of_any_word_and_case(text: str, blanked: str) -> None:
+    assert redacted(text) == blanked
+    assert redacted(blanked) == blanked

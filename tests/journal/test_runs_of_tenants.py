@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from agentrag.core.calls import OutwardCall
-from agentrag.core.errors import InDoubtError, StoreError, UnknownNameError
+from agentrag.core.errors import InDoubtError, SettingsError, StoreError, UnknownNameError
 from agentrag.core.ports import RunRecord
 from agentrag.journal.export import export_cassette, export_lines
 from agentrag.journal.history import History
@@ -146,3 +146,15 @@ def test_a_journal_that_is_named_keeps_to_the_tenant_that_the_settings_name(
     known = {past.record.run: past.record.tenant for past in runs.list()}
     assert set(known.values()) == seen
     assert set(runs.prune(keep=0, dry=True).runs) <= known.keys()
+
+
+@pytest.mark.parametrize(("variable", "value"), [("AGENTRAG_CHUNK", "{"), ("AGENTRAG_TENANT", "../acme")])
+def test_settings_that_cannot_be_read_open_no_runs_of_all_tenants(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("AGENTRAG_TENANT", "acme")
+    monkeypatch.setenv(variable, value)
+    runs = Runs(journal=recorded)
+    for reading in (runs.list, lambda: runs.prune(keep=0, dry=True), lambda: runs.find("last")):
+        with pytest.raises(SettingsError):
+            reading()

@@ -91,7 +91,10 @@ def accepted(question: Question, reply: Any) -> Any:
             raise ValueError(unknown("answer", str(reply), question.choices))
         return reply
     if question.schema is not None:
-        reply = _fitting(question.schema, reply)
+        try:
+            reply = _fitting(question.schema, reply)
+        except RecursionError:
+            raise ValueError("the answer is nested too deeply.") from None
     elif not isinstance(reply, str):
         raise ValueError(f"a text is expected, not {_shown(reply)}.")
     elif not reply.strip():
@@ -116,9 +119,23 @@ def _fitting(schema: Schema, reply: Any) -> Any:
         value = TypeAdapter(Any if kind is None else kind).validate_json(text)
     except ValidationError as error:
         raise ValueError(f"{_shown(reply)} does not fit: {error.errors()[0]['msg']}") from error
-    if (isinstance(value, float) and not isfinite(value)) or (isinstance(value, int) and abs(value) > _MOST_WHOLE):
+    if any(map(_too_large, _leaves(value))):
         raise ValueError(f"{_shown(reply)} is too large: a number has at most 64 bits.")
     return value
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def _too_large(value: Any) -> bool:
+    if isinstance(value, int):
+        return not -_MOST_WHOLE - 1 <= value <= _MOST_WHOLE
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _refuse_large(reply: Any, most: int | None) -> None:

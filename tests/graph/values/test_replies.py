@@ -10,6 +10,14 @@ import pytest
 from agentrag.core.errors import Question
 from agentrag.graph.values.replies import accepted
 
+
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
@@ -19,6 +27,7 @@ FORM = {"type": "object", "properties": {"name": {"type": "string"}}, "required"
         (Question("?"), " as it is ", " as it is "),
         (Question("?", ("a", "b")), "b", "b"),
         (Question("?", schema={"type": "integer"}), 3.0, 3),
+        (Question("?", schema={"type": "integer"}), -(2**63), -(2**63)),
         (Question("?", schema={"type": "number"}), 3, 3.0),
         (Question("?", schema={"type": "boolean"}), False, False),
         (Question("?", schema={"type": "string"}), "", ""),
@@ -45,6 +54,10 @@ def test_a_reply_that_fits_is_taken_in_the_type_of_its_channel(question: Questio
         (Question("?", schema={"type": "number"}), float("nan"), "nan is no JSON data"),
         (Question("?", schema={"type": "number"}), 10**400, "is too large"),
         (Question("?", schema={"type": "integer"}), 10**30, "is too large"),
+        (Question("?", schema={"type": "integer"}), 2**63, "is too large"),
+        (Question("?", schema={"type": "object"}), {"a": [{"b": 10**400}]}, "is too large"),
+        (Question("?", schema={"type": "object"}), {"a": [2**70, 1]}, "is too large"),
+        (Question("?", schema={"type": "object"}), _nested(100_000), "is nested too deeply"),
         (Question("?", schema={"type": "string", "format": "date"}), "soon", "'soon' is not a 'date'"),
         (Question("?", schema=FORM), {"nam": "Ann"}, "'name' is a required property"),
         (Question("?", schema=FORM), {"name": 1}, "$.name: 1 is not of type 'string'"),
