@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from agentrag.core.observing import redactor_of
 from agentrag.core.redact import BLANK, Redactor, redact, redacted
+from agentrag.core.settings import Settings
 
 A = "abcDEF123456ghiJKL789"  # stands for the random part of a key
 
@@ -202,3 +204,10 @@ def test_a_quoted_value_behind_a_telling_name_is_blanked_to_its_end(text: str, l
 def test_schemes_of_headers_and_addresses_may_be_of_any_word_and_case(text: str, blanked: str) -> None:
     assert redacted(text) == blanked
     assert redacted(blanked) == blanked
+
+
+def test_folders_of_the_shell_are_no_secrets_though_litellm_reads_keys_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/srv/documents")
+    monkeypatch.setenv("OTHER_API_KEY", "correct-horse")
+    settings = Settings.model_validate({"models": {"far": {"provider": "litellm", "model": "openai/gpt"}}})
+    assert redactor_of(settings).text("/srv/documents and correct-horse") == "/srv/documents and [redacted]"
