@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from random import Random
 
-from agentrag.evaluation.dataset import DataSet
+from agentrag.evaluation.data.dataset import DataSet
 
 SETS = ("squad", "hotpotqa", "musique", "2wikimultihopqa", "nq", "retrievalqa")
 

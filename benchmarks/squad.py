@@ -21,11 +21,11 @@ from agentrag.cli.ingest import progress_bar
 from agentrag.core.calls import new_run_id
 from agentrag.core.deps import Deps
 from agentrag.core.settings import DEFAULT_MODEL, Settings, load_settings
-from agentrag.evaluation.answering import answered
-from agentrag.evaluation.corpus import corpus_collection
-from agentrag.evaluation.dataset import DataSet, Query, Question
-from agentrag.evaluation.halves import sample
-from agentrag.evaluation.run import Answered, Outcome, ask_all
+from agentrag.evaluation.asking.ask import Answered, Outcome, ask_all
+from agentrag.evaluation.asking.graphs import answered
+from agentrag.evaluation.data.corpus import corpus_collection
+from agentrag.evaluation.data.dataset import DataSet, Query, Question
+from agentrag.evaluation.data.halves import sample
 from agentrag.ingest.pipeline import Options
 from agentrag.journal.sqlite import SqliteJournal
 from agentrag.retrieval.embed import open_embedder

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agentrag.core.types import Passage, Usage
-from agentrag.evaluation.answers import contains, exact, f1
-from agentrag.evaluation.dataset import Query
-from agentrag.evaluation.intervals import Interval, interval, share
-from agentrag.evaluation.run import Answered
-from agentrag.evaluation.scores import plain
+from agentrag.evaluation.asking.ask import Answered
+from agentrag.evaluation.data.dataset import Query
+from agentrag.evaluation.scoring.answers import contains, exact, f1
+from agentrag.evaluation.scoring.scores import plain
+from agentrag.evaluation.statistics.intervals import Interval, interval, share
 from agentrag.retrieval.sentences import sentences
 
 

@@ -19,9 +19,9 @@ from agentrag.cli.options import EveryModelOption, InputOption, JsonOption, Mode
 if TYPE_CHECKING:
     from agentrag.core.ports import Journal
     from agentrag.core.settings import Settings
-    from agentrag.evaluation.dataset import DataSet
-    from agentrag.evaluation.run import Ask, Outcome
-    from agentrag.evaluation.scores import Summary
+    from agentrag.evaluation.asking.ask import Ask, Outcome
+    from agentrag.evaluation.data.dataset import DataSet
+    from agentrag.evaluation.scoring.scores import Summary
 
 
 class Part(StrEnum):
@@ -75,12 +75,12 @@ def evaluate(
     async def main() -> None:
         from agentrag.core.calls import new_run_id  # lazy: --help needs none of it
         from agentrag.core.settings import load_settings
-        from agentrag.evaluation.dataset import DataSet
-        from agentrag.evaluation.halves import sample
+        from agentrag.evaluation.asking.ask import ask_all
+        from agentrag.evaluation.data.dataset import DataSet
+        from agentrag.evaluation.data.halves import sample
         from agentrag.evaluation.record import as_json as to_json
         from agentrag.evaluation.record import write_run
-        from agentrag.evaluation.run import ask_all
-        from agentrag.evaluation.scores import summarise
+        from agentrag.evaluation.scoring.scores import summarise
 
         settings, dataset = load_settings(), DataSet(data)
         queries = sample(dataset.queries(), half.value, limit)
@@ -106,7 +106,7 @@ def evaluate(
 @asynccontextmanager
 async def _opened(system: System, data: DataSet, settings: Settings, run: str) -> AsyncIterator[Ask]:
     """What asks the system, over the collection of the data set."""
-    from agentrag.evaluation.retriever import RETRIEVERS
+    from agentrag.evaluation.asking.retrievers import RETRIEVERS
     from agentrag.journal.sqlite import SqliteJournal
 
     plain = system.name in RETRIEVERS
@@ -127,7 +127,7 @@ async def _retriever(
 ) -> AsyncIterator[Ask]:
     from agentrag.core.deps import Deps
     from agentrag.core.prompts import Prompts
-    from agentrag.evaluation.retriever import retriever
+    from agentrag.evaluation.asking.retrievers import retriever
     from agentrag.journal.memory import MemoryJournal
     from agentrag.retrieval.collections import Collections
     from agentrag.retrieval.embed import open_embedder
@@ -143,7 +143,7 @@ async def _graph(system: System, data: DataSet, settings: Settings, journal: Jou
     from agentrag.app import Graph
     from agentrag.back_ends import open_deps
     from agentrag.cli.inputs import typed
-    from agentrag.evaluation.answering import answering, check_inputs
+    from agentrag.evaluation.asking.graphs import answering, check_inputs
 
     graph = Graph.load(system.name)
     inputs = typed(graph.spec, system.inputs)
@@ -155,7 +155,7 @@ async def _graph(system: System, data: DataSet, settings: Settings, journal: Jou
 
 
 async def _collection(data: DataSet, settings: Settings) -> str:
-    from agentrag.evaluation.corpus import corpus_collection
+    from agentrag.evaluation.data.corpus import corpus_collection
     from agentrag.ingest.pipeline import Options
     from agentrag.retrieval.embed import open_embedder
 

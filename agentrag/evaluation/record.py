@@ -10,8 +10,8 @@ from typing import Any
 
 from agentrag.core.errors import StoreError
 from agentrag.core.types import Passage
-from agentrag.evaluation.run import Outcome
-from agentrag.evaluation.scores import Scores, Summary, ranked, score
+from agentrag.evaluation.asking.ask import Outcome
+from agentrag.evaluation.scoring.scores import Scores, Summary, ranked, score
 
 
 def as_json(summary: Summary, run: str) -> dict[str, Any]:

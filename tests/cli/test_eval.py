@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agentrag.core.settings import load_settings
-from agentrag.evaluation.halves import half
+from agentrag.evaluation.data.halves import half
 from agentrag.models.pull import pull
 from agentrag.testing.server import Reply, Script, StubChatServer
 from tests.cli.conftest import Command, Finished

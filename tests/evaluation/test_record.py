@@ -7,10 +7,10 @@ import pytest
 
 from agentrag.core.errors import StoreError
 from agentrag.core.types import Citation, Passage, Usage
-from agentrag.evaluation.dataset import Gold, Query, Question
+from agentrag.evaluation.asking.ask import Answered, Outcome
+from agentrag.evaluation.data.dataset import Gold, Query, Question
 from agentrag.evaluation.record import as_json, write_run
-from agentrag.evaluation.run import Answered, Outcome
-from agentrag.evaluation.scores import summarise
+from agentrag.evaluation.scoring.scores import summarise
 
 FOUND = tuple(Passage(f"c{n}", "text", f"corpus#{name}", record=name) for n, name in enumerate(["d2", "d1", "d2"]))
 CITED = Citation(1, "corpus#d1", None, "", 3, 7, "gold")

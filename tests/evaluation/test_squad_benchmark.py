@@ -8,8 +8,8 @@ import pytest
 from agentrag.app import Graph
 from agentrag.core.errors import ModelError
 from agentrag.core.types import ChatRequest, Citation, Completion, Passage, TokenLogprob, Usage
-from agentrag.evaluation.dataset import DataSet, Gold, Query, Question
-from agentrag.evaluation.run import Answered
+from agentrag.evaluation.asking.ask import Answered
+from agentrag.evaluation.data.dataset import DataSet, Gold, Query, Question
 from agentrag.testing.fakes import ScriptedModel, fake_deps
 from benchmarks.squad import interview
 from benchmarks.squad_scores import Asked, Reply, losses, rows

@@ -8,7 +8,7 @@ import pytest
 
 from agentrag.core.errors import DataSetError
 from agentrag.core.types import Message
-from agentrag.evaluation.dataset import DataSet, Question
+from agentrag.evaluation.data.dataset import DataSet, Question
 
 
 def test_a_data_set_gives_its_queries_with_what_they_are_judged_by(rivers: Path) -> None:

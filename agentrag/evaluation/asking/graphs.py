@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from agentrag.core.errors import DataSetError
 from agentrag.core.types import Usage
-from agentrag.evaluation.dataset import Question
-from agentrag.evaluation.run import Answered, Ask
+from agentrag.evaluation.asking.ask import Answered, Ask
+from agentrag.evaluation.data.dataset import Question
 from agentrag.graph.inputs import checked_inputs
 from agentrag.graph.spec import GraphSpec
 

@@ -1,9 +1,9 @@
 import pytest
 
 from agentrag.core.types import Passage, Usage
-from agentrag.evaluation.dataset import Gold, Query, Question
-from agentrag.evaluation.run import Answered, Outcome
-from agentrag.evaluation.scores import plain, score, summarise
+from agentrag.evaluation.asking.ask import Answered, Outcome
+from agentrag.evaluation.data.dataset import Gold, Query, Question
+from agentrag.evaluation.scoring.scores import plain, score, summarise
 
 
 def query(name: str, answers: tuple[str, ...] = ("gold",), relevant: dict[str, int] | None = None) -> Query:

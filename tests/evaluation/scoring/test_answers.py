@@ -1,6 +1,6 @@
 import pytest
 
-from agentrag.evaluation.answers import contains, exact, f1, normal
+from agentrag.evaluation.scoring.answers import contains, exact, f1, normal
 
 
 @pytest.mark.parametrize(

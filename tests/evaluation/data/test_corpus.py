@@ -10,11 +10,11 @@ from agentrag.core.deps import Deps
 from agentrag.core.errors import DataSetError
 from agentrag.core.prompts import Prompts
 from agentrag.core.settings import Settings
-from agentrag.evaluation.corpus import corpus_collection
-from agentrag.evaluation.dataset import DataSet
-from agentrag.evaluation.retriever import retriever
-from agentrag.evaluation.run import ask_all
-from agentrag.evaluation.scores import Summary, summarise
+from agentrag.evaluation.asking.ask import ask_all
+from agentrag.evaluation.asking.retrievers import retriever
+from agentrag.evaluation.data.corpus import corpus_collection
+from agentrag.evaluation.data.dataset import DataSet
+from agentrag.evaluation.scoring.scores import Summary, summarise
 from agentrag.ingest.chunk import Limit
 from agentrag.ingest.pipeline import Options, Progress
 from agentrag.journal.memory import MemoryJournal

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Literal
 
-from agentrag.evaluation.dataset import Query
+from agentrag.evaluation.data.dataset import Query
 
 Half = Literal["tune", "report"]
 

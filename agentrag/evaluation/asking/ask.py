@@ -9,7 +9,7 @@ from time import perf_counter
 
 from agentrag.core.errors import RunError
 from agentrag.core.types import Citation, Passage, Usage
-from agentrag.evaluation.dataset import Query, Question
+from agentrag.evaluation.data.dataset import Query, Question
 
 GIVE_UP_AFTER = 5
 """So many failures and no success: the set-up is broken, and asking on would only take long."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from agentrag.evaluation.intervals import Interval, interval, share
+from agentrag.evaluation.statistics.intervals import Interval, interval, share
 
 
 def test_an_interval_agrees_with_that_of_scipy() -> None:

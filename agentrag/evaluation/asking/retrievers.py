@@ -9,8 +9,8 @@ from typing import Literal
 from agentrag.core.deps import Deps
 from agentrag.core.events import CallFinished, Event
 from agentrag.core.types import SearchRequest, Usage
-from agentrag.evaluation.dataset import Question
-from agentrag.evaluation.run import Answered, Ask
+from agentrag.evaluation.asking.ask import Answered, Ask
+from agentrag.evaluation.data.dataset import Question
 
 RETRIEVERS: Mapping[str, Literal["dense", "lexical", "rrf", "convex"]] = {
     "bm25": "lexical",

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from agentrag.core.errors import ModelError, NotPulledError, RunError
-from agentrag.evaluation.dataset import Gold, Query, Question
-from agentrag.evaluation.run import Answered, Outcome, ask_all
+from agentrag.evaluation.asking.ask import Answered, Outcome, ask_all
+from agentrag.evaluation.data.dataset import Gold, Query, Question
 
 
 def queries(count: int) -> list[Query]:

@@ -3,7 +3,7 @@ from math import log2
 import pytest
 
 from agentrag.core.types import Passage
-from agentrag.evaluation.ranking import documents, ndcg, recall, sufficiency
+from agentrag.evaluation.scoring.ranking import documents, ndcg, recall, sufficiency
 
 
 def test_a_document_stands_at_the_rank_of_its_best_passage() -> None:

@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
-from agentrag.evaluation.dataset import Gold, Query, Question
-from agentrag.evaluation.halves import digest, half, sample
+from agentrag.evaluation.data.dataset import Gold, Query, Question
+from agentrag.evaluation.data.halves import digest, half, sample
 
 
 def queries(count: int) -> list[Query]:

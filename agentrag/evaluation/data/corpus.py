@@ -13,7 +13,7 @@ from pathlib import Path
 from agentrag.core.errors import DataSetError
 from agentrag.core.ports import Embedder
 from agentrag.core.settings import Settings
-from agentrag.evaluation.dataset import DataSet
+from agentrag.evaluation.data.dataset import DataSet
 from agentrag.ingest.pipeline import Options, Progress, ingest
 from agentrag.retrieval.collections import Collections
 

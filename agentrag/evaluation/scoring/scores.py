@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentrag.core.types import Usage
-from agentrag.evaluation import answers, ranking
-from agentrag.evaluation.intervals import SEED, Interval, interval
-from agentrag.evaluation.run import Outcome
+from agentrag.evaluation.asking.ask import Outcome
+from agentrag.evaluation.scoring import answers, ranking
+from agentrag.evaluation.statistics.intervals import SEED, Interval, interval
 
 Scores = Mapping[str, Mapping[str, float]]
 """Metric, then question id, then value."""

@@ -1,6 +1,6 @@
 from agentrag.core.types import Passage, SearchRequest, Usage
-from agentrag.evaluation.dataset import Question
-from agentrag.evaluation.retriever import RETRIEVERS, retriever
+from agentrag.evaluation.asking.retrievers import RETRIEVERS, retriever
+from agentrag.evaluation.data.dataset import Question
 from agentrag.testing.fakes import fake_deps, passages
 
 

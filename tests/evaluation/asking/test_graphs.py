@@ -7,8 +7,8 @@ import pytest
 
 from agentrag.core.errors import AgentRagError
 from agentrag.core.types import Citation, Message, Usage
-from agentrag.evaluation.answering import answering, check_inputs
-from agentrag.evaluation.dataset import Question
+from agentrag.evaluation.asking.graphs import answering, check_inputs
+from agentrag.evaluation.data.dataset import Question
 from agentrag.graph.loader import load_graph
 from agentrag.testing.fakes import passages
 

@@ -1,0 +1,1 @@
+"""Asking a graph or a retriever the questions of a sample."""

@@ -1,0 +1,1 @@
+"""Data sets on disk, their halves, and their corpora as collections."""

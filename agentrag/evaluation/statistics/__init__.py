@@ -1,0 +1,1 @@
+"""Means, differences, and what chance may do to them."""
