@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 from pathlib import Path
 from random import Random
@@ -21,9 +19,7 @@ def passages(count: int) -> tuple[list[str], list[str], str]:
     for name in SETS:
         if (root / name).is_dir() and len(texts) < count:
             data = DataSet(root / name)
-            with gzip.open(data.corpus, "rt", encoding="utf-8") as lines:
-                rows = map(json.loads, lines)
-                texts += [f"{row['title']}. {row['text']}" for row in rows]
+            texts += [f"{document['title']}. {document['text']}" for document in data.documents()]
             queries += [query.question.text for query in data.queries()]
     if len(texts) < count:
         return *_made_up(count), "made-up words"

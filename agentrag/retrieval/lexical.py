@@ -20,14 +20,14 @@ _IDS = "ids.json"
 
 
 class Words:
-    """Cuts texts into stems. Each distinct word is stemmed once; safe to use from several threads."""
+    """Cuts texts into stems, or into plain words. Each distinct word is stemmed once; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stem: bool = True) -> None:
         # lazy: compiled, and a quarter of a second
         import Stemmer
         from bm25s.stopwords import STOPWORDS_EN
 
-        self._stem: Any = Stemmer.Stemmer("english").stemWord
+        self._stem: Any = Stemmer.Stemmer("english").stemWord if stem else str
         self._known: dict[str, str | None] = dict.fromkeys(STOPWORDS_EN)
         self._lock = Lock()
 
@@ -42,10 +42,10 @@ class Words:
 
 
 class Bm25Index:
-    """A LexicalIndex in memory, which can be saved and mapped from disk."""
+    """A LexicalIndex in memory, which can be saved and mapped from disk; with `stem=False` words stay as they are."""
 
-    def __init__(self) -> None:
-        self._words = Words()
+    def __init__(self, *, stem: bool = True) -> None:
+        self._words = Words(stem=stem)
         self._ids: list[str] = []
         self._rows: dict[str, int] = {}
         self._model: Any = None

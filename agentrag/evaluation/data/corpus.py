@@ -7,15 +7,28 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from agentrag.core.errors import DataSetError
 from agentrag.core.ports import Embedder
 from agentrag.core.settings import Settings
+from agentrag.evaluation.data import tools
 from agentrag.evaluation.data.dataset import DataSet
 from agentrag.ingest.pipeline import Options, Progress, ingest
 from agentrag.retrieval.collections import Collections
+
+WHOLE = 1_000_000
+"""Tokens up to which a record stays one passage where documents are not to be cut: more than any has."""
+
+
+def uncut(options: Options) -> Options:
+    """The same options, but every document is one passage, as in the reference runs of BEIR.
+
+    What an embedder reads of it ends where its own limit is: after 256 tokens for the default one.
+    """
+    return replace(options, record_tokens=WHOLE)
 
 
 async def corpus_collection(
@@ -43,22 +56,48 @@ async def corpus_collection(
     """
     name = _name(data, embedder, options)
     library, record = Collections(settings, embedder), settings.own(settings.home) / "evals" / "corpora" / f"{name}.json"
-    if record.is_file() and name in library.names():
-        return name
-    data.check_judgements()
-    with closing(library.open(name, write=True)) as collection:
-        report = await ingest([data.corpus], collection, options, watch)
-    if report.skipped:
-        skipped = report.skipped[0]
-        raise DataSetError(f"{data.corpus}: {len(report.skipped)} records cannot be ingested; the first: {skipped.reason}")
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps({"corpus": str(data.corpus), "passages": report.passages}), encoding="utf-8")
+    built = _read(record) if name in library.names() else {}
+    judged = _digest(data.judged_in).hex() if data.judged_in else ""
+    if built.get("judged") != judged:
+        data.check_judgements()
+    if not built:
+        corpus = _as_corpus(data, record.with_suffix(""))
+        with closing(library.open(name, write=True)) as collection:
+            report = await ingest([corpus], collection, options, watch)
+        if report.skipped:
+            first, count = report.skipped[0], len(report.skipped)
+            raise DataSetError(f"{data.corpus}: {count} records cannot be ingested; the first: {first.reason}")
+        built = {"corpus": str(data.corpus), "passages": report.passages}
+    if built.get("judged") != judged:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps({**built, "judged": judged}), encoding="utf-8")
     return name
+
+
+def _as_corpus(data: DataSet, folder: Path) -> Path:
+    """The data set's documents as a file that can be ingested; that of tools is written into a folder that stays.
+
+    It stays because a build that was stopped knows by the path what it has already.
+    """
+    if not data.has_tools:
+        return data.corpus
+    corpus = folder / "corpus.jsonl"
+    tools.write_corpus(data.corpus, corpus)
+    return corpus
+
+
+def _read(record: Path) -> dict[str, object]:
+    """What was written when the collection was complete; {} where it never was."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _name(data: DataSet, embedder: Embedder, options: Options) -> str:
     recipe = [version("agentrag"), embedder.name, options.limit.tokens, options.record_tokens]
-    digest = hashlib.sha256(json.dumps(recipe).encode())
+    digest = hashlib.sha256(json.dumps([*recipe, tools.FORM] if data.has_tools else recipe).encode())
     digest.update(_digest(data.corpus))
     slug = re.sub(r"[^a-z0-9]+", "-", data.name.lower()).strip("-")[:40]
     return f"eval-{slug}-{digest.hexdigest()[:12]}"

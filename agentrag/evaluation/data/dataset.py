@@ -1,26 +1,32 @@
 """Data sets on disk: one folder each, read as a stream, every fault told with its file and line.
 
 corpus.jsonl.gz or corpus.jsonl   a passage a line: id, title (may be empty), text
+tools.jsonl.gz or tools.jsonl     in place of a corpus: name, description, parameters
 queries.jsonl                     a question a line: id, text, and where there are any answers, history and others
 qrels.tsv                         a header line, then query-id, doc-id, score
 unanswerable.jsonl                questions that the corpus cannot answer; not in every data set
+
+BEIR's own folders are read too: `_id` for `id`, and judgements in qrels/<split>.tsv, of which one split is read.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agentrag.core.errors import DataSetError
+from agentrag.core.errors import DataSetError, unknown
 from agentrag.core.types import Message, Role
+from agentrag.evaluation.data import tools
+from agentrag.evaluation.data.judgements import judgements
+from agentrag.evaluation.data.lines import text_of, unique
 
 _SPEAKERS: Mapping[str, Role] = {"user": "user", "agent": "assistant", "assistant": "assistant"}
+_CORPUS = ("corpus.jsonl.gz", "corpus.jsonl")
+_TOOLS = ("tools.jsonl.gz", "tools.jsonl")
+_USUAL_SPLIT = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,13 @@ class Gold:
         answers: Accepted answers; empty where the data set gives none.
         relevant: Judged score by document id; above 0 is relevant, unlisted counts as 0.
         fields: Everything else that the data set says of the query: evidences, calls, steps, type ...
+        answerable: Whether the corpus can answer it.
     """
 
     answers: tuple[str, ...] = ()
     relevant: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    answerable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +70,15 @@ class Query:
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set folder. Reading is lazy: each method streams its file again."""
+    """One data set folder. Reading is lazy: each method streams its file again.
+
+    Attributes:
+        folder: Where its files are.
+        split: Of BEIR's folders: whose judgements are read; "test" where None. Only its queries are asked.
+    """
 
     folder: Path
+    split: str | None = None
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -77,26 +91,33 @@ class DataSet:
 
     @cached_property
     def corpus(self) -> Path:
-        """The corpus file.
+        """The file of passages or of tools.
 
         Raises:
             DataSetError: There is none.
         """
-        names = ("corpus.jsonl.gz", "corpus.jsonl")
-        for name in names:
+        for name in (*_CORPUS, *_TOOLS):
             if (path := self.folder / name).is_file():
                 return path
-        raise DataSetError(f"{self.folder} has no {' or '.join(names)}: it is not a data set with passages.")
+        raise DataSetError(f"{self.folder} has no {' or '.join((*_CORPUS, *_TOOLS))}: it is not a data set.")
 
-    def documents(self) -> Iterator[str]:
-        """Ids of the corpus, in file order.
+    @property
+    def has_tools(self) -> bool:
+        """Whether its documents are tools."""
+        return self.corpus.name in _TOOLS
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """The documents, each with `id`, `title` and `text`, in file order.
 
         Raises:
             DataSetError: A line is wrong, or an id occurs twice.
         """
-        for place, row in _unique(self.corpus):
-            _text(place, row, "text")
-            yield row["id"]
+        if self.has_tools:
+            yield from tools.documents(self.corpus)
+            return
+        for place, row in unique(self.corpus):
+            text_of(place, row, "text")
+            yield row
 
     def queries(self) -> Iterator[Query]:
         """The queries that the corpus can answer, in file order.
@@ -107,11 +128,12 @@ class DataSet:
         judged = self._judgements()
         path = self.folder / "queries.jsonl"
         seen = set()
-        for place, row in _unique(path):
+        for place, row in unique(path):
             seen.add(row["id"])
-            yield _query(place, row, judged.get(row["id"], {}))
+            if row["id"] in judged or not self._splits:
+                yield _query(place, row, judged.get(row["id"], {}))
         if strangers := sorted(judged.keys() - seen):
-            raise DataSetError(f"{self.folder / 'qrels.tsv'}: judges query '{strangers[0]}', which {path.name} does not have.")
+            raise DataSetError(f"{self.judged_in}: judges query '{strangers[0]}', which {path.name} does not have.")
 
     def unanswerable(self) -> Iterator[Query]:
         """Questions that the corpus cannot answer, in file order; none where the data set has no such file.
@@ -121,8 +143,8 @@ class DataSet:
         """
         path = self.folder / "unanswerable.jsonl"
         if path.is_file():
-            for place, row in _unique(path):
-                yield _query(place, row, {})
+            for place, row in unique(path):
+                yield _query(place, row, {}, answerable=False)
 
     def check_judgements(self) -> None:
         """Read corpus and judgements once and compare their ids.
@@ -130,43 +152,47 @@ class DataSet:
         Raises:
             DataSetError: A judgement names a document that the corpus does not have.
         """
-        known = set(self.documents())
+        known = {document["id"] for document in self.documents()}
         for query, scores in self._judgements().items():
             if strangers := sorted(scores.keys() - known):
-                where = self.folder / "qrels.tsv"
-                raise DataSetError(f"{where}: query '{query}' names document '{strangers[0]}', which the corpus does not have.")
+                what = f"query '{query}' names document '{strangers[0]}', which the corpus does not have."
+                raise DataSetError(f"{self.judged_in}: {what}")
+
+    @cached_property
+    def judged_in(self) -> Path | None:
+        """The file of judgements; None where there is none.
+
+        Raises:
+            DataSetError: The split is not there, or the folder has no splits.
+        """
+        if not self._splits:
+            if self.split is not None:
+                raise DataSetError(f"{self.folder} has no splits: no file qrels/{self.split}.tsv.")
+            path = self.folder / "qrels.tsv"
+            return path if path.is_file() else None
+        split = self.split or _USUAL_SPLIT
+        if split not in self._splits:
+            raise DataSetError(f"{self.folder}: {unknown('split', split, self._splits)}")
+        return self._splits[split]
+
+    @cached_property
+    def _splits(self) -> dict[str, Path]:
+        """Files of judgements by split; none where there is one for all queries."""
+        if (self.folder / "qrels.tsv").is_file():
+            return {}
+        return {path.stem: path for path in sorted((self.folder / "qrels").glob("*.tsv"))}
 
     def _judgements(self) -> dict[str, dict[str, int]]:
-        path = self.folder / "qrels.tsv"
-        judged: dict[str, dict[str, int]] = {}
-        if not path.is_file():
-            return judged
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            next(rows, None)
-            for number, row in enumerate(rows, start=2):
-                query, document, score = _judgement(f"{path}:{number}", row)
-                if document in judged.setdefault(query, {}):
-                    raise DataSetError(f"{path}:{number}: judges document '{document}' twice for query '{query}'.")
-                judged[query][document] = score
-        return judged
+        return {} if self.judged_in is None else judgements(self.judged_in)
 
 
-def _judgement(place: str, row: list[str]) -> tuple[str, str, int]:
-    try:
-        query, document, score = row
-        return query, document, int(score)
-    except ValueError as error:
-        raise DataSetError(f"{place}: should be query-id, doc-id and a whole score with tabs between, is {row}.") from error
-
-
-def _query(place: str, row: dict[str, Any], relevant: dict[str, int]) -> Query:
+def _query(place: str, row: dict[str, Any], relevant: dict[str, int], *, answerable: bool = True) -> Query:
     answers = row.get("answers", [])
     if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
         raise DataSetError(f"{place}: 'answers' should be a list of texts.")
-    question = Question(row["id"], _text(place, row, "text"), _history(place, row.get("history", [])))
+    question = Question(row["id"], text_of(place, row, "text"), _history(place, row.get("history", [])))
     fields = {key: value for key, value in row.items() if key not in {"id", "text", "history", "answers"}}
-    return Query(question, Gold(tuple(answers), relevant, fields))
+    return Query(question, Gold(tuple(answers), relevant, fields, answerable))
 
 
 def _history(place: str, turns: object) -> tuple[Message, ...]:
@@ -176,43 +202,3 @@ def _history(place: str, turns: object) -> tuple[Message, ...]:
         raise DataSetError(
             f"{place}: 'history' should be a list of turns with 'speaker' (user or agent) and 'text'."
         ) from error
-
-
-def _text(place: str, row: dict[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise DataSetError(f"{place}: has no text under '{key}'.")
-    return value
-
-
-def _unique(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    seen: dict[str, str] = {}
-    for place, row in _rows(path):
-        name = _text(place, row, "id")
-        if name in seen:
-            raise DataSetError(f"{place}: id '{name}' is already taken at {seen[name]}.")
-        seen[name] = place
-        yield place, row
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, row) of every line that is not blank."""
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield f"{path}:{number}", _row(f"{path}:{number}", line)
-    except FileNotFoundError as error:
-        raise DataSetError(f"{path.parent} has no {path.name}.") from error
-    except (OSError, EOFError) as error:
-        raise DataSetError(f"{path} cannot be read: {error}") from error
-
-
-def _row(place: str, line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise DataSetError(f"{place}: is not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataSetError(f"{place}: should be an object, is {type(row).__name__}.")
-    return row

@@ -1,16 +1,21 @@
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
 
+from agentrag.app import Graph
 from agentrag.core.errors import AgentRagError
+from agentrag.core.events import Event, RunStarted, Token
 from agentrag.core.types import Citation, Message, Usage
 from agentrag.evaluation.asking.graphs import answering, check_inputs
 from agentrag.evaluation.data.dataset import Question
 from agentrag.graph.loader import load_graph
-from agentrag.testing.fakes import passages
+from agentrag.testing.fakes import ScriptedModel, fake_deps, passages
 
 
 @dataclass
@@ -20,14 +25,17 @@ class Run:
     saved: Mapping[str, Usage] = field(default_factory=dict)
 
 
-class Graph:
-    """Keeps the inputs that it is run with."""
+class Fake:
+    """Keeps the inputs that it is run with, and tells events, 20 ms before each."""
 
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        self.state, self.inputs = state, list[dict[str, Any]]()
+    def __init__(self, state: Mapping[str, Any], events: Sequence[Event] = ()) -> None:
+        self.state, self.inputs, self.events = state, list[dict[str, Any]](), events
 
-    async def run(self, **inputs: Any) -> Run:
+    async def run(self, on_event: Callable[[Event], None], **inputs: Any) -> Run:
         self.inputs.append(inputs)
+        for event in self.events:
+            await asyncio.sleep(0.02)
+            on_event(event)
         return Run(self.state, {"write": Usage(calls=1)}, {"search": Usage(calls=2)})
 
 
@@ -39,17 +47,28 @@ outputs: [abstained]
 nodes: {{refuse: {{use: abstain}}}}
 flow: [refuse]
 """
+ECHO = """\
+agentrag: 1
+name: echo
+inputs:
+  question: str
+  history: {type: history, default: []}
+outputs: [answer]
+models: {writer: default}
+nodes: {write: {use: generate, prompt: chat/condense, model: writer}}
+flow: [write]
+"""
 TALK = Question("q", "And then?", (Message("user", "Hello"),))
 
 
 async def test_a_graph_gets_the_question_its_history_and_the_fixed_inputs_and_nothing_else() -> None:
-    graph = Graph({})
+    graph = Fake({})
     await answering(graph.run, {"question", "history", "style", "answers"}, {"style": "short"})(TALK)
     assert graph.inputs == [{"question": "And then?", "history": [Message("user", "Hello")], "style": "short"}]
 
 
 async def test_a_graph_without_history_is_asked_the_question_alone() -> None:
-    graph = Graph({})
+    graph = Fake({})
     await answering(graph.run, {"question"}, {})(TALK)
     assert graph.inputs == [{"question": "And then?"}]
 
@@ -57,7 +76,7 @@ async def test_a_graph_without_history_is_asked_the_question_alone() -> None:
 async def test_what_a_run_wrote_becomes_the_answer() -> None:
     cited = Citation(1, "a.txt", None, "", 0, 4, "then")
     state = {"answer": "then [1]", "abstained": False, "passages": passages("a"), "citations": [cited], "unsupported": ["so"]}
-    answered = await answering(Graph(state).run, {"question"}, {})(TALK)
+    answered = await answering(Fake(state).run, {"question"}, {})(TALK)
     assert (answered.answer, answered.abstained, answered.citations, answered.unsupported) == (
         "then [1]",
         False,
@@ -69,8 +88,34 @@ async def test_what_a_run_wrote_becomes_the_answer() -> None:
 
 
 async def test_what_a_run_did_not_write_stays_open() -> None:
-    answered = await answering(Graph({}).run, {"question"}, {})(TALK)
+    answered = await answering(Fake({}).run, {"question"}, {})(TALK)
     assert (answered.answer, answered.passages, answered.citations) == (None, None, ())
+
+
+async def test_the_first_piece_of_the_answer_is_timed_from_the_start_of_the_run() -> None:
+    before: list[Event] = [RunStarted("r", "g"), Token("plan", "question", "Who"), Token("write", "answer", "")]
+    pieces: list[Event] = [Token("write", "answer", text) for text in ("In ", "the ", "Black ", "Forest")]
+    ask = answering(Fake({"answer": "In the Black Forest"}, [*before, *pieces]).run, {"question"}, {})
+    for _ in range(2):
+        begun = perf_counter()
+        answered = await ask(TALK)
+        assert answered.first_token is not None
+        assert 4 * 0.02 <= answered.first_token + 0.005 <= perf_counter() - begun - 3 * 0.02 + 0.01
+
+
+async def test_an_answer_that_was_not_streamed_has_no_first_piece() -> None:
+    events: list[Event] = [RunStarted("r", "g"), Token("plan", "question", "Who")]
+    assert (await answering(Fake({"answer": "then"}, events).run, {"question"}, {})(TALK)).first_token is None
+
+
+async def test_a_graph_that_streams_tells_when_its_answer_began(tmp_path: Path) -> None:
+    file = tmp_path / "echo.yaml"
+    file.write_text(ECHO, encoding="utf-8")
+    graph, deps = Graph.load(str(file)), fake_deps(model=ScriptedModel(["In the Black Forest."]))
+    answered = await answering(partial(graph.run, deps), graph.spec.inputs, {})(TALK)
+    assert answered.answer == "In the Black Forest."
+    assert answered.first_token is not None
+    assert answered.first_token > 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 from agentrag.core.types import Passage, SearchRequest, Usage
-from agentrag.evaluation.asking.retrievers import RETRIEVERS, retriever
+from agentrag.evaluation.asking.retrievers import RETRIEVERS, Depth, retriever
 from agentrag.evaluation.data.dataset import Question
 from agentrag.testing.fakes import fake_deps, passages
 
@@ -24,8 +24,15 @@ async def test_each_retriever_searches_in_its_own_mode_and_deep_enough_for_cut_d
         assert [passage.id for passage in answered.passages or ()] == ["a", "b"]
         assert answered.answer is None
         assert answered.usage["search"].calls == 1
-    assert [request.mode for request in searcher.requests] == ["lexical", "dense", "rrf", "convex"]
+    assert [request.mode for request in searcher.requests] == ["lexical", "lexical", "dense", "rrf", "convex"]
     assert {(request.query, request.k) for request in searcher.requests} == {("where?", 100)}
+
+
+async def test_depth_and_weight_reach_the_search() -> None:
+    searcher = Listening()
+    depth = Depth.of("convex", {"k": "7", "weight": "0.3"})
+    await retriever("convex", fake_deps(collection=searcher), depth)(Question("q", "where?"))
+    assert (searcher.requests[0].k, searcher.requests[0].weight, depth.as_json()) == (7, 0.3, {"k": 7, "weight": 0.3})
 
 
 async def test_a_retriever_pays_for_searches_only() -> None:

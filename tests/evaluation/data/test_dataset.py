@@ -42,7 +42,7 @@ def test_a_plain_corpus_file_is_read_too(rivers: Path) -> None:
     packed = rivers / "corpus.jsonl.gz"
     (rivers / "corpus.jsonl").write_bytes(gzip.decompress(packed.read_bytes()))
     packed.unlink()
-    assert list(DataSet(rivers).documents()) == ["p1", "p2", "p3"]
+    assert [document["id"] for document in DataSet(rivers).documents()] == ["p1", "p2", "p3"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_cut_corpus_file_is_told(rivers: Path) -> None:
 def test_a_folder_that_is_no_data_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match="is not a folder"):
         DataSet(tmp_path / "missing")
-    with pytest.raises(DataSetError, match=r"has no corpus\.jsonl\.gz or corpus\.jsonl"):
+    with pytest.raises(DataSetError, match=r"has no corpus\.jsonl\.gz or corpus\.jsonl or tools"):
         list(DataSet(tmp_path).documents())
     with pytest.raises(DataSetError, match=r"has no queries\.jsonl"):
         list(DataSet(tmp_path).queries())
@@ -94,7 +94,7 @@ def test_every_public_set_with_passages_is_well_formed() -> None:
     root = Path(os.environ.get("AGENTRAG_DATA", "../shared/data"))
     if not root.is_dir():
         pytest.skip(f"there are no evaluation data at {root} (AGENTRAG_DATA)")
-    for name in ("squad", "mtrag-un", "cisi"):
+    for name in ("squad", "mtrag-un", "cisi", "seal-tools", "toolbench"):
         data = DataSet(root / name)
         data.check_judgements()
         assert all(query.gold.relevant for query in data.queries())
