@@ -29,6 +29,8 @@ class Channel:
             An object, which has so many as JSON, cannot be cut: a write of a larger one fails.
         untrusted: Its text came from documents, tools or a model, so it may fill data holes of prompts only.
         about: One line for the reference.
+        odds_of: What a number is the log-odds of, natural logarithm: "relevant" (a passage at hand helps), "right" (the
+            answer is right); "" where it is none. Evaluations draw how far it can be believed.
     """
 
     type: Any
@@ -37,6 +39,7 @@ class Channel:
     untrusted: bool = False
     about: str = ""
     bytes: int = MOST_BYTES
+    odds_of: Literal["", "relevant", "right"] = ""
 
 
 STANDARD: Mapping[str, Channel] = {
@@ -47,7 +50,7 @@ STANDARD: Mapping[str, Channel] = {
     "passages": Channel(list[Passage], max=50, untrusted=True, about="retrieved passages, best first"),
     "evidence": Channel(list[Passage], max=100, untrusted=True, about="slices of passages that bear on the question"),
     "relevance": Channel(float, about="score of the best sentence of the evidence, about 0..1"),
-    "answerable": Channel(float, about="log-odds that the passages state the answer"),
+    "answerable": Channel(float, about="log-odds that the passages state the answer", odds_of="relevant"),
     "answer": Channel(str, untrusted=True, about="the answer"),
     "citations": Channel(list[Citation], max=100, untrusted=True, about="verified evidence of the answer"),
     "unsupported": Channel(list[str], max=100, untrusted=True, about="sentences of the answer that nothing supports"),

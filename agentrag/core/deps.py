@@ -20,10 +20,10 @@ from pydantic import TypeAdapter
 from agentrag.core.account import Account, Hold
 from agentrag.core.budget import Purse, Rate, Spend
 from agentrag.core.calls import CallKind, Effect, OutwardCall
-from agentrag.core.errors import BudgetError, UnknownNameError
+from agentrag.core.errors import BudgetError, RecordingError, UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
 from agentrag.core.metering import Metered, keep_refused, need_of, raise_refused
-from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Recorded, Searcher, Vectors
+from agentrag.core.ports import ChatModel, Codec, Embedder, Journal, Recorded, RecordingKind, Recordings, Searcher, Vectors
 from agentrag.core.prompts import Prompts
 from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest, Usage
 
@@ -33,7 +33,7 @@ _NUMBER: TypeAdapter[float] = TypeAdapter(float)
 _WHOLE: TypeAdapter[int] = TypeAdapter(int)
 _COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
 _PASSAGES: TypeAdapter[list[Passage]] = TypeAdapter(list[Passage])
-
+_TEXTS: TypeAdapter[list[str]] = TypeAdapter(list[str])
 
 _AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 
@@ -89,6 +89,7 @@ class Deps:
         out: Names under which the node's channels are written; see `Node.out`.
         rates: What the models of slots cost; needed where a budget counts money.
         bindings: Further models by the names of their bindings, to which `degrade` can bind slots anew.
+        recordings: Recorded outputs for the query of a data set that is asked; None elsewhere.
         purse: Pays for the run besides its own budget, such as that of its tenant.
         account: The run's budget while it runs; None where nothing is counted.
         hold: What is set aside for the fan-out around.
@@ -108,6 +109,7 @@ class Deps:
     out: Mapping[str, str] = field(default_factory=dict)
     rates: Mapping[str, Rate] = field(default_factory=dict)
     bindings: Mapping[str, Binding] = field(default_factory=dict)
+    recordings: Recordings | None = None
     purse: Purse | None = None
     account: Account | None = None
     hold: Hold | None = None
@@ -195,6 +197,23 @@ class Deps:
         """
         call = self._call("tool", target, request, deterministic=effect == "none", effect=effect)
         return await self._done(call, lambda: work(self.journal.name_of(call)), codec, _one, self._metered(call))
+
+    async def recorded(self, kind: RecordingKind, method: str = "", model: str = "") -> list[str]:
+        """What is recorded for the query that is asked; arguments as `Recordings.texts`.
+
+        Raises:
+            RecordingError: It is not, or the run asks no query of a data set.
+        """
+        recordings = self.recordings
+        if recordings is None:
+            what = "recorded outputs belong to the queries of a data set"
+            raise RecordingError(f"{what}: run this graph with `agentrag eval GRAPH --data DIR`")
+
+        async def work(key: str) -> list[str]:
+            return recordings.texts(kind, method, model)
+
+        request = {"query": recordings.query, "kind": kind, "method": method, "model": model}
+        return await self.tool(f"recorded/{recordings.name}@{recordings.version}", request, work, _TEXTS, effect="none")
 
     async def now(self) -> float:
         """Seconds since 1970, UTC; a resumed or replayed run sees the time that it saw first."""

@@ -23,6 +23,7 @@ AgentRagError
     ├── ExhaustedError      a loop with `on_exhausted: fail` came to its last round (.step, .rounds)
     ├── PausedError         the run waits for a person (.run, .questions by step); resume it with the answers
     ├── InDoubtError        a write was begun and its result is not known (.step, .target, .idempotency_key)
+    ├── RecordingError      nothing is recorded for what a node would use again, or the run asks no query of a data set
     ├── ReplayError         a replay met a call that its journal has no answer for (.step)
     ├── ChangedError        the graph differs from the one that the run began with (.problems); fork it instead
     └── ModelError          a model call failed (.retryable, .retry_after in seconds)
@@ -260,6 +261,10 @@ class ReplayError(RunError):
     def __init__(self, step: str, kind: str, target: str) -> None:
         self.step = step
         super().__init__(f"Step {step}: the record has no answer for this {kind} call to {target}; a replay makes no call.")
+
+
+class RecordingError(RunError):
+    """Nothing is recorded for what a node would use again, or the run asks no query of a data set."""
 
 
 class ChangedError(RunError):

@@ -225,3 +225,44 @@ class Journal(Protocol):
     def close(self) -> None:
         """Release files. Calling it twice is allowed."""
         ...
+
+
+RecordingKind = Literal["reformulation", "decomposition", "request"]
+
+
+class Recordings(Protocol):
+    """What was once written for one query of a data set, by language models or by people, to be used again.
+
+    Nothing that the query is judged by is among it.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever what is recorded changes; part of the key under which answers are reused."""
+        ...
+
+    @property
+    def query(self) -> str:
+        """Id of the query that is asked."""
+        ...
+
+    def texts(self, kind: RecordingKind, method: str, model: str) -> list[str]:
+        """What is recorded, one or more texts in the order of writing.
+
+        Args:
+            kind: "reformulation", "decomposition" (sub-questions; `#1` stands for the answer of the first) or "request"
+                (what an agent asked for).
+            method: How a reformulation was made, e.g. "query2doc-zs"; "" for the other kinds.
+            model: Who wrote it: a model's name or the last part of it, "gpt-4.1" for "openai/gpt-4.1"; of requests the
+                agent's; "" for decompositions.
+
+        Raises:
+            RecordingError: It is not recorded for this query; the message says what is.
+            DataSetError: The file of recorded outputs is malformed.
+        """
+        ...

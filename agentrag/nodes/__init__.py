@@ -11,6 +11,7 @@ from agentrag.nodes import (
     generate,
     grade,
     judge,
+    recorded,
     retrieve,
     rewrite,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "generate",
     "grade",
     "judge",
+    "recorded",
     "retrieve",
     "rewrite",
 ]

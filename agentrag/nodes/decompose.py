@@ -15,9 +15,8 @@ from agentrag.core.rendering import render
 from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import ChatRequest
+from agentrag.nodes.variants import MOST_PARTS, PARTS
 from agentrag.retrieval.terms import content_terms
-
-MOST_PARTS = 8
 
 
 @node("decompose")
@@ -32,11 +31,7 @@ class Decompose(Node):
     Cost: one model call of at most `max_tokens` generated tokens.
     """
 
-    channels: ClassVar[Mapping[str, Channel]] = {
-        "sub_questions": Channel(
-            list[str], max=MOST_PARTS, untrusted=True, about="what has to be known for an answer, as questions"
-        )
-    }
+    channels: ClassVar[Mapping[str, Channel]] = PARTS
     fills: ClassVar[frozenset[str]] = frozenset({"question", "n"})
     instructs: ClassVar[frozenset[str]] = frozenset({"n"})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain, repeat
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,8 +15,7 @@ from agentrag.core.rendering import render
 from agentrag.core.sizes import Calls, Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import ChatRequest
-
-MOST_VARIANTS = 8
+from agentrag.nodes.variants import MOST_VARIANTS, VARIANTS, spread, variant_names
 
 
 @node("expand")
@@ -30,15 +28,7 @@ class Expand(Node):
     Cost: one model call of at most `max_tokens` generated tokens.
     """
 
-    channels: ClassVar[Mapping[str, Channel]] = {
-        "queries": Channel(
-            list[str], max=MOST_VARIANTS + 1, untrusted=True, about="the question and variants of it, one query each"
-        ),
-        **{
-            f"variant_{number}": Channel(str, untrusted=True, about=f"variant {number} of the question, as a query")
-            for number in range(1, MOST_VARIANTS + 1)
-        },
-    }
+    channels: ClassVar[Mapping[str, Channel]] = VARIANTS
     fills: ClassVar[frozenset[str]] = frozenset({"question", "n"})
     instructs: ClassVar[frozenset[str]] = frozenset({"n"})
 
@@ -50,18 +40,13 @@ class Expand(Node):
     temperature: float = Field(0.0, ge=0, le=2)
 
     def writes(self) -> frozenset[str]:
-        return frozenset({"queries", *self._names()})
-
-    def _names(self) -> list[str]:
-        return [f"variant_{number}" for number in range(1, self.n + 1)]
+        return frozenset({"queries", *variant_names(self.n)})
 
     async def __call__(self, state: State, deps: Deps) -> State:
         question = Template(self.question).fill(state, render).strip()
         messages = deps.prompts[self.prompt].messages({**state, "question": question, "n": self.n})
         completion = await deps.chat(self.model, ChatRequest(messages, self.max_tokens, self.temperature))
-        variants = listed(completion.text, without=[question])[: self.n]
-        each = dict(zip(self._names(), chain(variants, repeat(question)), strict=False))
-        return {"queries": [question, *variants], **each}
+        return spread(question, listed(completion.text, without=[question]), self.n)
 
     def cost(self, sizes: Sizes) -> Calls:
         prompt = sizes.prompt(self.prompt, question=sizes.template(self.question), n=1)

@@ -33,7 +33,7 @@ class Grade(Node):
     """
 
     channels: ClassVar[Mapping[str, Channel]] = {
-        "confidence": Channel(float, about="log-odds that the best of the graded passages helps"),
+        "confidence": Channel(float, about="log-odds that the best of the graded passages helps", odds_of="relevant"),
     }
     fills: ClassVar[frozenset[str]] = frozenset({"question", "passage"})
 

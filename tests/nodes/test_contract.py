@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from agentrag.core.channels import STANDARD, Channel, State
 from agentrag.core.events import CallFinished, Event
 from agentrag.core.node import Node, node
+from agentrag.core.ports import RecordingKind
 from agentrag.core.prompts import Prompts
 from agentrag.core.rendering import render
 from agentrag.core.sizes import CALL_TOKENS, ITEM_BYTES, LEAST, MESSAGE_TOKENS, Calls, Size, Sizes
@@ -28,6 +29,8 @@ SETTINGS: dict[str, list[dict[str, object]]] = {
     "evidence": [{}, {"tokens": 20}, {"tokens": 5000, "query": "{question} {answer}"}],
     "generate": [{"prompt": "answer/grounded"}, {"prompt": "answer/short", "max_tokens": 7}],
     "grade": [{"threshold": -99}, {"among": "evidence", "threshold": -99}, {"limit": 2, "threshold": -99}],
+    "reformulate.recorded": [{"method": "m", "model": "x"}, {"method": "m", "model": "x", "n": 8}],
+    "requests.recorded": [{"agent": "a"}, {"agent": "a", "n": 2}],
     "retrieve": [{}, {"k": 2}, {"also": "{standalone} too", "k": 3}],
     "rewrite": [{}, {"shown": 0}, {"characters": 2000, "shown": 20}],
 }
@@ -96,11 +99,13 @@ def longest(channel: Channel, text: str, slices: int = 1) -> Any:
 class Greedy:
     """Back ends that count one token for each byte, write all that they may, and find all that is asked for.
 
+    Forty texts are recorded for every query.
+
     Attributes:
         seen: Outward calls by kind, passages and tokens.
     """
 
-    name, version, dimensions = "greedy", "1", 256
+    name, version, dimensions, query = "greedy", "1", 256, "q"
 
     def __init__(self, reply: str) -> None:
         self.reply, self.seen = reply, Counter[str]()
@@ -114,6 +119,9 @@ class Greedy:
     async def search(self, request: SearchRequest) -> list[Passage]:
         self.seen.update(passages=request.k)
         return [Passage(f"{request.query[:9]}{n}", SIGNS * 9, "s", title=SIGNS, heading=SIGNS) for n in range(request.k)]
+
+    def texts(self, kind: RecordingKind, method: str, model: str) -> list[str]:
+        return [f"{self.reply} {number}" for number in range(40)]
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -139,7 +147,7 @@ async def pressed(name: str, settings: dict[str, object], text: str, reply: str,
     made = node[name].model_validate(settings)
     channels = {key: each for key, each in narrowed({**STANDARD, **made.channels}).items() if key not in without}
     greedy = Greedy(reply)
-    deps = replace(fake_deps(model=greedy, collection=greedy), listen=greedy.hear)
+    deps = replace(fake_deps(model=greedy, collection=greedy), listen=greedy.hear, recordings=greedy)
     state = {key: longest(channel, text, slices=2 if key == "evidence" else 1) for key, channel in channels.items()}
     wrote = await made(state, deps)
     sizes = Sizes({key: size_of(channel) for key, channel in channels.items()}, Prompts())
@@ -198,11 +206,12 @@ async def test_the_least_is_never_above_what_it_does_in_a_plain_run(name: str, s
     events: list[Event] = []
     model = ScriptedModel(lambda request: "yes" if request.logprobs else "It holds 12 cars.")
     deps = fake_deps(model=model, collection=passages("The ferry holds 12 cars."), events=events)
+    deps = deps.but(recordings=Greedy("How many cars does it hold?"))
     plain = {"question": "How many cars?", "standalone": "How many cars?", "contextual": "How many cars?", "answer": "12 cars."}
     others = {key: longest(channel, "a few words") for key, channel in {**STANDARD, **made.channels}.items()}
     await made({**others, **plain, **NORMAL[state]}, deps)
     used = [event for event in events if isinstance(event, CallFinished)]
-    kinds = Counter({"chat": "model"}.get(event.kind, event.kind) for event in used)
+    kinds = Counter({"chat": "model", "tool": "other"}.get(event.kind, event.kind) for event in used)
     usage = sum((event.usage for event in used), Usage())
     seen = {**kinds, "prompt": usage.prompt_tokens, "completion": usage.completion_tokens}
     least = made.least(Sizes({}, Prompts(), LEAST))
