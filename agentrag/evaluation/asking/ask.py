@@ -25,6 +25,8 @@ class Answered:
         unsupported: Sentences of the answer that nothing supports.
         usage: What was paid, by node.
         saved: What the calls that a cassette answered now had cost when they were made, by node.
+        first_token: Seconds until the first piece of the answer was streamed; None where it was not.
+        signals: Log-odds that a gate or a filter wrote, by channel.
     """
 
     answer: str | None = None
@@ -34,6 +36,8 @@ class Answered:
     unsupported: tuple[str, ...] = ()
     usage: Mapping[str, Usage] = field(default_factory=dict)
     saved: Mapping[str, Usage] = field(default_factory=dict)
+    first_token: float | None = None
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 Ask = Callable[[Question], Awaitable[Answered]]

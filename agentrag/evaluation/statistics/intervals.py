@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 SEED = 20_240_501
-_BLOCK = 2_000_000  # drawn indices held at once, 16 MB
+_BLOCK = 500_000  # drawn indices held at once: few enough for a processor's cache
+Array = NDArray[np.float64]
+
+
+class Share(NamedTuple):
+    """What one question adds to a metric: the metric is the sum of all parts over the sum of all wholes.
+
+    A plain score has the whole 1. One that counts things of which a question may have several or none, such as right
+    citations among all, has their number for a whole; at 0 the question says nothing about it.
+    """
+
+    part: float
+    whole: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +71,46 @@ def share(parts: Sequence[float], wholes: Sequence[float], seed: int = SEED) -> 
     >>> share([1, 0], [2, 0])
     Interval(mean=0.5, low=0.5, high=0.5)
     """
-    pairs = np.asarray([parts, wholes], dtype=np.float64)
-    if not np.isfinite(pairs).all() or pairs[1].sum() <= 0:
-        raise ValueError("an interval needs at least one number, and finite ones only")
-    sums = _resampled(pairs, np.random.default_rng(seed))
-    drawn = sums[:, sums[1] > 0]
-    low, high = np.percentile(drawn[0] / drawn[1], [2.5, 97.5])
-    mean = float(pairs[0].sum() / pairs[1].sum())
+    return intervals([[Share(part, whole) for part, whole in zip(parts, wholes, strict=True)]], seed)[0]
+
+
+def intervals(metrics: Sequence[Sequence[Share]], seed: int = SEED) -> list[Interval]:
+    """The interval of each of several metrics, as from `share`; those with as many questions share the resamples.
+
+    Cost: about 0.1 s for 1,000 questions, and little more for twenty metrics of them than for one.
+
+    Raises:
+        ValueError: As from `share`.
+    """
+    pairs = [np.asarray(shares, dtype=np.float64).reshape(-1, 2) for shares in metrics]
+    for each in pairs:
+        if not np.isfinite(each).all() or each[:, 1].sum() <= 0:
+            raise ValueError("an interval needs at least one number, and finite ones only")
+    found: dict[int, Interval] = {}
+    for n in sorted({len(each) for each in pairs}):
+        places = [place for place, each in enumerate(pairs) if len(each) == n]
+        sums = _resampled(np.hstack([pairs[place] for place in places]), np.random.default_rng(seed))
+        for column, place in enumerate(places):
+            found[place] = _interval(pairs[place], sums[:, 2 * column], sums[:, 2 * column + 1])
+    return [found[place] for place in range(len(pairs))]
+
+
+def _interval(pairs: Array, parts: Array, wholes: Array) -> Interval:
+    drawn = wholes > 0
+    low, high = np.percentile(parts[drawn] / wholes[drawn], [2.5, 97.5])
+    mean = float(pairs[:, 0].sum() / pairs[:, 1].sum())
     return Interval(mean, min(mean, float(low)), max(mean, float(high)))
 
 
-def _resampled(pairs: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Sums of resamples of the columns of a (2, n) array: shape (2, RESAMPLES)."""
-    n = pairs.shape[1]
-    rows = max(1, _BLOCK // n)
-    sizes = (min(rows, RESAMPLES - begun) for begun in range(0, RESAMPLES, rows))
-    return np.concatenate([pairs[:, random.integers(n, size=(size, n))].sum(axis=2) for size in sizes], axis=1)
+def _resampled(columns: Array, random: np.random.Generator) -> Array:
+    """Sums over resamples of the rows of a (n, c) array: shape (RESAMPLES, c)."""
+    return np.concatenate([drawn @ columns for drawn in _counts(len(columns), random)])
+
+
+def _counts(n: int, random: np.random.Generator) -> Iterator[Array]:
+    """How often each of n questions is in each resample: blocks of shape (rows, n), RESAMPLES rows in all."""
+    most = max(1, _BLOCK // n)
+    for begun in range(0, RESAMPLES, most):
+        rows = min(most, RESAMPLES - begun)
+        places = random.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        yield np.bincount(places.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from agentrag.evaluation.statistics.intervals import Interval, interval, share
+from agentrag.evaluation.statistics.intervals import Interval, Share, interval, intervals, share
 
 
 def test_an_interval_agrees_with_that_of_scipy() -> None:
@@ -53,3 +53,12 @@ def test_questions_that_have_none_of_the_things_do_not_change_a_share() -> None:
     assert share([1.0, 1.0, 0.0], [2.0, 2.0, 0.0]) == Interval(0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="at least one number"):
         share([0.0], [0.0])
+
+
+def test_several_metrics_have_the_intervals_that_each_has_alone() -> None:
+    random = np.random.default_rng(3)
+    metrics = [[Share(value) for value in random.random(n)] for n in (40, 25, 40)]
+    metrics.append([Share(float(part), float(part + more)) for part, more in random.integers(0, 4, (40, 2))])
+    for together, shares in zip(intervals(metrics), metrics, strict=True):
+        alone = share([each.part for each in shares], [each.whole for each in shares])
+        assert (together.low, together.mean, together.high) == pytest.approx((alone.low, alone.mean, alone.high), rel=1e-12)
