@@ -1,0 +1,172 @@
+"""The files of a run folder.
+
+run.json       setup, command, versions, hashes of data, models, graph and prompts, seed
+graph.yaml     the graph, with its prompts and inner graphs in graph.json; not of a retriever
+queries.jsonl  the questions asked, with what their answers are judged by; qrels.tsv their judged documents
+answers.jsonl  a line per question, written when it is answered
+run.trec       the ranking in TREC's form: query, Q0, document, rank, score, run
+scores.csv     metrics by question; metrics.json their means and intervals
+calls.sqlite   the journal of the calls, where no cassette was named; `agentrag runs --journal` reads it
+
+The last three of the list and scores.csv follow from the others: nothing has to be asked again to make them anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agentrag.core.errors import DataSetError, StoreError
+from agentrag.evaluation.asking.ask import Outcome
+from agentrag.evaluation.data.dataset import Query
+from agentrag.evaluation.data.judgements import judgements
+from agentrag.evaluation.data.lines import rows
+from agentrag.evaluation.folder.lines import outcome_line, query_line, read_outcome, read_query
+from agentrag.evaluation.scoring.scores import Scores, ranked
+
+FORMAT = 1
+ABOUT, GRAPH, QUERIES, QRELS = "run.json", "graph.yaml", "queries.jsonl", "qrels.tsv"
+ANSWERS, RANKING, SCORES, METRICS, CALLS = "answers.jsonl", "run.trec", "scores.csv", "metrics.json", "calls.sqlite"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder on disk; its name is the run id."""
+
+    path: Path
+
+    @property
+    def run(self) -> str:
+        """Id of the run."""
+        return self.path.resolve().name
+
+    @property
+    def journal(self) -> Path:
+        """Where its calls are recorded."""
+        return self.path / CALLS
+
+    def begin(self, about: Mapping[str, Any], queries: Sequence[Query], sources: Mapping[str, str]) -> None:
+        """Write what is known before the first question is asked.
+
+        Raises:
+            StoreError: The folder is there already, or cannot be written.
+        """
+        with self._written():
+            self.path.mkdir(parents=True)
+            if sources:
+                _write(self.path / GRAPH, [sources["graph"].rstrip("\n")])
+                _write(self.path / "graph.json", [json.dumps(dict(sources), ensure_ascii=False, indent=2)])
+            _write(self.path / QUERIES, (json.dumps(query_line(query), ensure_ascii=False) for query in queries))
+            _write(self.path / QRELS, ["query-id\tdoc-id\tscore", *_judged(queries)])
+            _write(self.path / ABOUT, [json.dumps({"format": FORMAT, **about}, ensure_ascii=False, indent=2)])
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep what became of a question, at once."""
+        with self._written(), (self.path / ANSWERS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(outcome_line(outcome), ensure_ascii=False) + "\n")
+
+    def finish(self, outcomes: Sequence[Outcome], scores: Scores, metrics: Mapping[str, Any]) -> None:
+        """Write all outcomes in their order, and what follows from them."""
+        with self._written():
+            _write(self.path / ANSWERS, (json.dumps(outcome_line(each), ensure_ascii=False) for each in outcomes))
+            _write(self.path / RANKING, (line for outcome in outcomes for line in _trec(outcome, self.run)))
+            _table(self.path / SCORES, outcomes, scores)
+            _write(self.path / METRICS, [json.dumps(metrics, ensure_ascii=False, indent=2)])
+
+    def about(self) -> dict[str, Any]:
+        """What run.json says.
+
+        Raises:
+            DataSetError: It is not there, or was written by a later version.
+        """
+        path = self.path / ABOUT
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if found["format"] > FORMAT:
+                raise DataSetError(f"{path} was written by a later version of agentrag.")
+        except FileNotFoundError as error:
+            raise DataSetError(f"{self.path} is no run folder: it has no {ABOUT}.") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataSetError(f"{path} cannot be read: {error}") from error
+        return dict(found)
+
+    def queries(self) -> list[Query]:
+        """The questions that were or are to be asked, in order.
+
+        Raises:
+            DataSetError: A file is damaged.
+        """
+        judged = judgements(self.path / QRELS) if (self.path / QRELS).is_file() else {}
+        return [_read(place, read_query, line, judged.get(line.get("id", ""), {})) for place, line in rows(self.path / QUERIES)]
+
+    def outcomes(self, queries: Sequence[Query]) -> dict[str, Outcome]:
+        """What became of each question that was answered so far, by its id. A last line that was cut off is left out.
+
+        Raises:
+            DataSetError: The file is damaged elsewhere, or answers a question that is not among `queries`.
+        """
+        path = self.path / ANSWERS
+        if not path.is_file():
+            return {}
+        known = {query.id: query for query in queries}
+        found: dict[str, Outcome] = {}
+        for place, line in _whole(path):
+            if line.get("id") not in known:
+                raise DataSetError(f"{place}: answers '{line.get('id')}', which is none of the questions of this run.")
+            found[line["id"]] = _read(place, read_outcome, line, known[line["id"]])
+        return found
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"Run folder {self.path} cannot be written: {error}") from error
+
+
+def _read(place: str, read: Any, line: Mapping[str, Any], beside: Any) -> Any:
+    try:
+        return read(line, beside)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataSetError(f"{place}: is not a line of a run folder ({type(error).__name__}: {error}).") from error
+
+
+def _whole(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines that were written to their end."""
+    text = path.read_bytes()
+    if not text.endswith(b"\n"):
+        path.write_bytes(text[: text.rfind(b"\n") + 1])  # what was cut off is asked again
+    yield from rows(path)
+
+
+def _judged(queries: Sequence[Query]) -> Iterator[str]:
+    for query in queries:
+        for document, score in query.gold.relevant.items():
+            yield f"{query.id}\t{document}\t{score}"
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+def _trec(outcome: Outcome, run: str) -> Iterator[str]:
+    found = ranked(outcome)
+    for rank, document in enumerate(found, start=1):
+        yield f"{outcome.query.id} Q0 {document} {rank} {len(found) - rank + 1} {run}"
+
+
+def _table(path: Path, outcomes: Sequence[Outcome], scores: Scores) -> None:
+    """A line per question and a column per metric, empty where it does not apply."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["query", *scores])
+        for outcome in outcomes:
+            shares = [values.get(outcome.query.id) for values in scores.values()]
+            cells = ["" if share is None or not share.whole else repr(share.part / share.whole) for share in shares]
+            table.writerow([outcome.query.id, *cells])
