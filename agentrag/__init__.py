@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentrag.core.node import Node, node
     from agentrag.core.settings import Settings, load_settings
     from agentrag.core.types import Citation, Message, Passage
+    from agentrag.evaluations import Evaluation, compare, evaluate, load_evaluation
     from agentrag.graph.cel.measures import measure
     from agentrag.graph.compile.checkpoints import open_checkpointer
     from agentrag.graph.forms.python import ask_human, choose, each, parallel, repeat, return_, seq, subgraph
@@ -30,6 +31,7 @@ _HOMES = {
     "AgentRagError": "agentrag.core.errors",
     "Changes": "agentrag.variation",
     "Citation": "agentrag.core.types",
+    "Evaluation": "agentrag.evaluations",
     "Graph": "agentrag.app",
     "Message": "agentrag.core.types",
     "Node": "agentrag.core.node",
@@ -40,8 +42,11 @@ _HOMES = {
     "Thread": "agentrag.threads",
     "ask_human": "agentrag.graph.forms.python",
     "choose": "agentrag.graph.forms.python",
+    "compare": "agentrag.evaluations",
     "each": "agentrag.graph.forms.python",
+    "evaluate": "agentrag.evaluations",
     "join": "agentrag.graph.values.joins",
+    "load_evaluation": "agentrag.evaluations",
     "load_settings": "agentrag.core.settings",
     "measure": "agentrag.graph.cel.measures",
     "mount": "agentrag.graph.mount",
@@ -59,6 +64,7 @@ __all__ = [
     "AgentRagError",
     "Changes",
     "Citation",
+    "Evaluation",
     "Graph",
     "Message",
     "Node",
@@ -69,8 +75,11 @@ __all__ = [
     "Thread",
     "ask_human",
     "choose",
+    "compare",
     "each",
+    "evaluate",
     "join",
+    "load_evaluation",
     "load_settings",
     "measure",
     "mount",

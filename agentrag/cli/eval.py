@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentrag.cli.console import err, fail, note, pairs, run_async, say, say_json
+from agentrag.cli.evaluated import find_run, show
 from agentrag.cli.ingest import progress_bar
 from agentrag.cli.options import EveryModelOption, InputOption, JsonOption, ModelsOption, bindings
 
 if TYPE_CHECKING:
-    from agentrag.core.ports import Journal
-    from agentrag.core.settings import Settings
-    from agentrag.evaluation.asking.ask import Ask, Outcome
-    from agentrag.evaluation.data.dataset import DataSet
-    from agentrag.evaluation.scoring.scores import Summary
+    from agentrag.evaluation.asking.ask import Outcome
+    from agentrag.evaluations import Evaluation, Watch
+
+REGRESSED = 3
+"""Exit code where a regression was to be an error."""
+_SILENCE = 30.0
+"""Seconds between lines of progress where nobody watches a bar."""
 
 
 class Part(StrEnum):
@@ -32,164 +34,174 @@ class Part(StrEnum):
     ALL = "all"
 
 
-@dataclass(frozen=True)
-class System:
-    """What is evaluated.
+class Recorded(StrEnum):
+    """What was written for queries before; see the nodes `*.recorded`."""
 
-    Attributes:
-        name: Of a retriever, or of a graph or its file.
-        inputs: Fixed inputs of the graph, as they were given.
-        models: Bindings by slot.
-        cassette: Where calls are recorded and found again.
-    """
+    REFORMULATION = "reformulation"
+    DECOMPOSITION = "decomposition"
+    REQUEST = "request"
 
-    name: str
-    inputs: dict[str, str]
-    models: dict[str, str]
-    cassette: Path | None
+
+class FailOn(StrEnum):
+    """What makes an evaluation with a baseline end with exit code 3."""
+
+    REGRESSION = "regression"
 
 
 def evaluate(
     system: Annotated[
-        str, typer.Argument(metavar="GRAPH|RETRIEVER", help="A graph (name or path), or bm25, dense, rrf or convex.")
-    ],
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of the data set.")],
+        str | None,
+        typer.Argument(metavar="[GRAPH|RETRIEVER]", help="A graph (name or path), or bm25, bm25-plain, dense, rrf or convex."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the data set.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Whose judgements, in folders of BEIR.  [default: test]")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="FIELD=VALUE", help="Only queries whose field says so. Repeat it to narrow further."),
+    ] = None,
+    recorded: Annotated[
+        Recorded | None, typer.Option("--recorded", help="Only queries for which such outputs are recorded.")
+    ] = None,
     half: Annotated[Part, typer.Option("--half", help="Choose settings on `tune`, quote numbers on `report`.")] = Part.ALL,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N by hex digest of the id.")] = None,
+    unanswerable: Annotated[
+        int, typer.Option("--unanswerable", metavar="N", min=0, help="N questions besides that the corpus cannot answer.")
+    ] = 0,
     inputs: InputOption = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="INPUT=FIELD", help="Fill an input from a field of the queries. Repeat it for more."),
+    ] = None,
     every: EveryModelOption = None,
     models: ModelsOption = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Do not cut documents into passages, as BEIR's references.")] = False,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", metavar="NAME", help="A metric of the ranking, e.g. recall@100. Repeat it; replaces the usual."
+        ),
+    ] = None,
     cassette: Annotated[
         Path | None, typer.Option("--cassette", metavar="FILE", help="Record every call once; later runs replay it.")
     ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Questions in flight.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the run folder is made.")] = None,
+    again: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with an evaluation that stopped.")] = None,
+    baseline: Annotated[str | None, typer.Option("--baseline", metavar="RUN", help="Compare with an earlier run.")] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Exit code 3 where the baseline was better by more than chance.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a data set's questions and score answers and rankings, each metric with a 95 % bootstrap interval.
+    """Ask a data set's questions and score what comes of it, each metric with a 95 % bootstrap interval.
 
-    The corpus of the data set becomes a collection once and fills every collection slot of the graph. Answers, ranking
-    and metrics are kept in a run folder. A question that fails scores 0 and is listed.
+    The corpus of the data set becomes a collection once and fills every collection slot of the graph. Answers, ranking,
+    scores and all that they depend on are kept in a run folder, for `agentrag compare`, `report` and `score`. A question
+    that fails scores 0 and is listed. RUN is a folder, the id of a run, or `last`.
     """
-    asked = System(system, pairs(inputs or [], "--input"), bindings(every, models), cassette)
+    options: dict[str, Any] = {"split": split, "half": half.value, "limit": limit, "unanswerable": unanswerable, "whole": whole}
+    options |= {"where": pairs(where or [], "--where"), "recorded": recorded.value if recorded else None}
+    options |= {"inputs": pairs(inputs or [], "--input"), "fields": pairs(fields or [], "--field")}
+    options |= {"models": bindings(every, models), "cassette": str(cassette) if cassette else None, "concurrency": concurrency}
+    options |= {"metrics": tuple(metrics)} if metrics else {}
+    if fail_on and not baseline:
+        raise fail("--fail-on needs a --baseline", 2)
+    _check(system, data, again)
 
     async def main() -> None:
-        from agentrag.core.calls import new_run_id  # lazy: --help needs none of it
-        from agentrag.core.settings import load_settings
-        from agentrag.evaluation.asking.ask import ask_all
-        from agentrag.evaluation.data.dataset import DataSet
-        from agentrag.evaluation.data.halves import sample
-        from agentrag.evaluation.record import as_json as to_json
-        from agentrag.evaluation.record import write_run
-        from agentrag.evaluation.scoring.scores import summarise
+        from agentrag.core.settings import load_settings  # lazy: --help needs none of it
+        from agentrag.evaluation.evaluation import load_evaluation
+        from agentrag.evaluations import evaluate as ask
+        from agentrag.evaluations import resume
 
-        settings, dataset = load_settings(), DataSet(data)
-        queries = sample(dataset.queries(), half.value, limit)
-        if not queries:
-            raise fail(f"{data} has no questions in the half '{half.value}'")
-        run = new_run_id(f"{dataset.name}-{Path(system).stem}")
-        async with _opened(asked, dataset, settings, run) as ask:
-            with _progress(len(queries)) as watch:
-                outcomes = await ask_all(ask, queries, concurrency, watch)
-        summary = summarise(outcomes)
-        folder = settings.own(settings.home) / "evals" / run
-        options = {"system": system, "data": dataset.name, "half": half.value, "limit": limit}
-        write_run(folder, outcomes, summary, {**options, "inputs": asked.inputs, "models": asked.models})
-        if as_json:
-            say_json(to_json(summary, run))
-        else:
-            _print(summary)
-        note(f"run folder: {folder}")
+        settings = load_settings()
+        before = load_evaluation(find_run(settings, baseline)) if baseline else None
+        with _watched() as watch:
+            if again:
+                found = await resume(find_run(settings, again), settings=settings, watch=watch)
+            else:
+                found = await ask(system or "", data or Path(), settings=settings, folder=out, watch=watch, **options)
+        lost = _print(found, before, as_json=as_json)
+        if lost and fail_on:
+            raise SystemExit(REGRESSED)
 
     run_async(main)
 
 
-@asynccontextmanager
-async def _opened(system: System, data: DataSet, settings: Settings, run: str) -> AsyncIterator[Ask]:
-    """What asks the system, over the collection of the data set."""
-    from agentrag.evaluation.asking.retrievers import RETRIEVERS
-    from agentrag.journal.sqlite import SqliteJournal
-
-    plain = system.name in RETRIEVERS
-    if plain and (system.inputs or system.models):
-        raise fail(f"'{system.name}' is a plain retriever: it takes no -i, -m or --models", 2)
-    async with AsyncExitStack() as stack:
-        journal = None
-        if system.cassette:
-            journal = SqliteJournal(system.cassette, reuse=True)
-            stack.callback(journal.close)
-        opened = _retriever(system, data, settings, journal, run) if plain else _graph(system, data, settings, journal)
-        yield await stack.enter_async_context(opened)
+def _check(system: str | None, data: Path | None, again: str | None) -> None:
+    if again and (system or data):
+        raise fail("--resume takes all it needs from the run: no GRAPH and no --data beside it", 2)
+    if not again and not (system and data):
+        raise fail("say what to evaluate, and on what: agentrag eval GRAPH --data DIR", 2)
 
 
-@asynccontextmanager
-async def _retriever(
-    system: System, data: DataSet, settings: Settings, journal: Journal | None, run: str
-) -> AsyncIterator[Ask]:
-    from agentrag.core.deps import Deps
-    from agentrag.core.prompts import Prompts
-    from agentrag.evaluation.asking.retrievers import retriever
-    from agentrag.journal.memory import MemoryJournal
-    from agentrag.retrieval.collections import Collections
-    from agentrag.retrieval.embed import open_embedder
+def _print(found: Evaluation, before: Evaluation | None, *, as_json: bool) -> bool:
+    """Show an evaluation; whether it has got worse than the one before."""
+    from agentrag.evaluation.evaluation import compare  # lazy: as above
+    from agentrag.evaluation.regression import regressions
+    from agentrag.evaluation.wording import text_of
 
-    name = await _collection(data, settings)
-    with closing(Collections(settings, open_embedder(settings)).open(name)) as searcher:
-        journal = journal or MemoryJournal()
-        yield retriever(system.name, Deps({}, {"docs": searcher}, Prompts(), journal, run=run))
-
-
-@asynccontextmanager
-async def _graph(system: System, data: DataSet, settings: Settings, journal: Journal | None) -> AsyncIterator[Ask]:
-    from agentrag.app import Graph
-    from agentrag.back_ends import open_deps
-    from agentrag.cli.inputs import typed
-    from agentrag.evaluation.asking.graphs import answering, check_inputs
-
-    graph = Graph.load(system.name)
-    inputs = typed(graph.spec, system.inputs)
-    check_inputs(graph.spec, inputs)
-    slots = graph.spec.collection_slots
-    filled = dict.fromkeys(slots, await _collection(data, settings)) if slots else {}
-    async with open_deps(graph, settings, models=system.models, collections=filled, journal=journal) as deps:
-        yield answering(partial(graph.run, deps), graph.spec.inputs, inputs)
+    compared = compare(before, found) if before else None
+    lost = regressions(before, found) if before else []
+    if as_json:
+        more: dict[str, Any] = {"comparison": compared.as_json()} if compared else {}
+        more |= {"regressions": {each.what: each.why for each in lost}} if before else {}
+        say_json({**found.as_json(), **more})
+    else:
+        show(found)
+        if compared:
+            say()
+            say(text_of(compared))
+    for each in lost:
+        note(f"regression: {each.what}: {each.why}")
+    note(f"run folder: {found.folder}")
+    return bool(lost)
 
 
-async def _collection(data: DataSet, settings: Settings) -> str:
-    from agentrag.evaluation.data.corpus import corpus_collection
-    from agentrag.ingest.pipeline import Options
-    from agentrag.retrieval.embed import open_embedder
+@contextmanager
+def _watched() -> Iterator[Watch]:
+    """Show on standard error how it goes; where an evaluation is stopped, say how to go on with it."""
+    from agentrag.evaluations import Watch  # lazy: as above
 
-    with progress_bar() as watch:
-        return await corpus_collection(data, settings, open_embedder(settings), Options.of(settings, prune=True), watch)
+    stopped: list[Path] = []
+    with ExitStack() as shown:
+        ingesting = shown.enter_context(progress_bar())
+        told: list[Callable[[Outcome], None]] = []
+
+        def answered(outcome: Outcome) -> None:
+            told[-1](outcome)
+
+        def asking(folder: Path, total: int) -> None:
+            shown.close()  # a terminal has one bar at a time
+            stopped.append(folder)
+            told.append(shown.enter_context(_progress(total)))
+
+        try:
+            yield Watch(ingesting, asking, answered)
+        except BaseException:
+            for folder in stopped:
+                note(f"what was answered is kept; go on with: agentrag eval --resume {folder}")
+            raise
 
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[Outcome], None]]:
-    """A bar on standard error, where a person watches, with the failures so far."""
+    """A bar of questions with the failures so far; a plain line every half minute where nobody watches."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as bar:
         task = bar.add_task("", total=total)
-        failures = 0
+        failures = done = 0
+        last = monotonic()
 
-        def watch(outcome: Outcome) -> None:
-            nonlocal failures
-            failures += bool(outcome.error)
-            bar.update(task, advance=1, description=f"{failures} failed" if failures else "")
+        def answered(outcome: Outcome) -> None:
+            nonlocal failures, done, last
+            failures, done = failures + bool(outcome.error), done + 1
+            how = f"{failures} failed" if failures else ""
+            bar.update(task, advance=1, description=how)
+            if not err().is_terminal and monotonic() - last > _SILENCE:
+                last = monotonic()
+                note(f"{done} of {total} questions" + (f", {how}" if how else ""))
 
-        yield watch
-
-
-def _print(summary: Summary) -> None:
-    """The metrics as a table, what was paid as another, failures as lines on standard error."""
-    say(f"{'metric':16}{'mean':>8}   95 % interval      over {summary.n} questions")
-    for name, value in summary.metrics.items():
-        say(f"{name:16}{value.mean:8.3f}   {value.low:.3f} to {value.high:.3f}")
-    say()
-    say(f"{'node':16}{'calls':>8}{'reused':>8}{'prompt tokens':>15}{'generated':>11}{'seconds':>10}{'USD':>9}")
-    for node, usage in summary.usage.items():
-        tokens = f"{usage.prompt_tokens:15,}{usage.completion_tokens:11,}"
-        say(f"{node:16}{usage.calls:8,}{usage.reused:8,}{tokens}{usage.seconds:10.1f}{usage.usd:9.4f}")
-    for name, reason in summary.failed.items():
-        note(f"failed: {name}: {reason}")
+        yield answered

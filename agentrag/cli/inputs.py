@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from agentrag.cli.console import fail
+from agentrag.core.errors import InputError
+from agentrag.graph.inputs import inputs_from_texts
 from agentrag.graph.spec import GraphSpec
-
-_STRUCTURED = {"list[str]", "history", "object"}
 
 
 def typed(spec: GraphSpec, given: Mapping[str, str]) -> dict[str, Any]:
@@ -18,14 +17,7 @@ def typed(spec: GraphSpec, given: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         SystemExit: A list or conversation is not JSON (exit code 2).
     """
-    return {name: _read(spec, name, text) for name, text in given.items()}
-
-
-def _read(spec: GraphSpec, name: str, text: str) -> Any:
-    declared = spec.inputs.get(name)
-    if declared is None or declared.type not in _STRUCTURED:
-        return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise fail(f"input '{name}' is a {declared.type}, written as JSON; '{text}' is not JSON: {error}", 2) from error
+        return inputs_from_texts(spec, given)
+    except InputError as error:
+        raise fail(str(error), 2) from error

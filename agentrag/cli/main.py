@@ -1,7 +1,7 @@
 """The command `agentrag`: its sub-commands and the edge where errors become exit codes.
 
-Exit codes: 0 well, 1 an error of the library or the system, 2 wrong usage, 3 a plan beyond a limit, 130 Ctrl-C,
-141 the reader went away.
+Exit codes: 0 well, 1 an error of the library or the system, 2 wrong usage, 3 a plan beyond a limit or an evaluation
+worse than its baseline, 130 Ctrl-C, 141 the reader went away.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from agentrag.cli import (
     chat,
     check,
     collections,
+    compare,
     demo,
     doctor,
     draw,
@@ -25,6 +26,8 @@ from agentrag.cli import (
     run,
     runs,
     schema,
+    score,
+    split,
     tenants,
 )
 from agentrag.cli.console import errors, fail
@@ -64,6 +67,9 @@ app.command("plan")(plan.plan)
 app.command("draw")(draw.draw)
 app.command("schema")(schema.schema)
 app.command("eval", short_help="Score a graph or a retriever on a data set.")(evaluate)
+app.command("compare", short_help="Whether a run is better than another, and by how much.")(compare.compare)
+app.command("score", short_help="The numbers of runs, computed again.")(score.score)
+app.command("split", short_help="Folds that test inside and outside of what was trained on.")(split.split)
 app.command("init")(init.init)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +16,7 @@ from agentrag.core.errors import InputError, unknown
 from agentrag.core.rendering import render
 from agentrag.graph.spec import GraphSpec, InputSpec
 
+_STRUCTURED = {"list[str]", "history", "object"}
 _HALF = re.compile("[\ud800-\udfff]")  # what Python makes of an argument's bytes that are not UTF-8
 
 
@@ -38,6 +40,26 @@ def checked_inputs(spec: GraphSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     if faults:
         raise InputError(f"Graph '{spec.name}': " + " ".join(faults))
     return values
+
+
+def inputs_from_texts(spec: GraphSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read texts of lists, conversations and objects as JSON; what is no text, and other texts, stay to be checked.
+
+    Raises:
+        InputError: Such a text is not JSON.
+    """
+    return {name: _from_text(spec, name, value) for name, value in given.items()}
+
+
+def _from_text(spec: GraphSpec, name: str, value: Any) -> Any:
+    declared = spec.inputs.get(name)
+    if declared is None or declared.type not in _STRUCTURED or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        what = f"input '{name}' is a {declared.type}, written as JSON; '{value}' is not JSON: {error}"
+        raise InputError(what) from error
 
 
 def input_bytes(spec: GraphSpec, name: str) -> int:
