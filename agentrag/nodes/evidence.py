@@ -16,7 +16,7 @@ from agentrag.core.sizes import ITEM_BYTES, Calls, Size, Sizes
 from agentrag.core.template import Template
 from agentrag.core.types import Passage
 from agentrag.retrieval.sentences import Span, sentences
-from agentrag.retrieval.terms import content_terms, coverage, rarity, terms
+from agentrag.retrieval.terms import content_terms, coverage, rarity, term_set
 
 CHARACTERS_PER_TOKEN = 4.4
 """English prose in the tokens of common models; used for bounds only."""
@@ -67,9 +67,9 @@ class Evidence(Node):
         vectors = await deps.embed([query, *(sentence.span.text for sentence in found)])
         cosines = np.asarray(vectors[1:] @ vectors[0])
         wanted = content_terms(query)
-        held = [frozenset(terms(sentence.span.text)) for sentence in found]
+        held = [term_set(sentence.span.text) for sentence in found]
         weight = rarity(held)
-        labels = [frozenset(terms(f"{passage.title} {passage.heading}")) for passage in passages]
+        labels = [term_set(f"{passage.title} {passage.heading}") for passage in passages]
         return [
             0.5 * float(cosine)
             + 0.5 * coverage(wanted, words | labels[sentence.rank], weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 LONGEST = 300
 """Characters; what is longer and stands on several lines is a table or a list without punctuation, and each line counts."""
@@ -31,6 +32,12 @@ def sentences(text: str, language: str = "en") -> list[Span]:
     >>> [span.text for span in sentences("Mr. Bean came. He sat.")]
     ['Mr. Bean came.', 'He sat.']
     """
+    return list(_cut(text, language))
+
+
+@lru_cache(maxsize=4096)
+def _cut(text: str, language: str) -> tuple[Span, ...]:
+    """The sentences of a text; passages come again and again."""
     # lazy: a compiled module that only retrieval and citing need
     from sentencex import get_sentence_boundaries
 
@@ -41,7 +48,7 @@ def sentences(text: str, language: str = "en") -> list[Span]:
             if body:
                 begin = start + len(raw) - len(raw.lstrip())
                 spans.append(Span(body, begin, begin + len(body)))
-    return spans
+    return tuple(spans)
 
 
 def _lines(start: int, text: str) -> Iterator[tuple[int, str]]:

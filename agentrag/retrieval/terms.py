@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _WORD = re.compile(r"[^\W_]+")
@@ -32,6 +32,12 @@ def terms(text: str) -> list[str]:
     return stemmed
 
 
+@lru_cache(maxsize=16_384)
+def term_set(text: str) -> frozenset[str]:
+    """The distinct terms of a text; those of sentences that were seen lately are kept."""
+    return frozenset(terms(text))
+
+
 def content_terms(text: str) -> frozenset[str]:
     """The distinct stems of a text that are not stop words; question words are stop words.
 
@@ -51,6 +57,7 @@ def rarity(texts: Iterable[Collection[str]]) -> Callable[[str], float]:
     documents = [set(words) for words in texts]
     frequency = Counter(word for words in documents for word in words)
 
+    @cache
     def weight(term: str) -> float:
         return math.log(1 + (len(documents) - frequency[term] + 0.5) / (frequency[term] + 0.5))
 

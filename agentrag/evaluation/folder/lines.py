@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from agentrag.core.types import Citation, Passage, Usage
@@ -36,14 +35,19 @@ def outcome_line(outcome: Outcome) -> dict[str, Any]:
     return line | {
         "answer": answered.answer,
         "abstained": answered.abstained,
-        "citations": [asdict(citation) for citation in answered.citations],
+        "citations": [_flat(citation) for citation in answered.citations],
         "unsupported": list(answered.unsupported),
         "passages": None if passages is None else [{name: getattr(each, name) for name in _PASSAGE} for each in passages],
         "signals": dict(answered.signals),
         "first_token": answered.first_token,
-        "usage": {node: asdict(usage) for node, usage in answered.usage.items()},
-        "saved": {node: asdict(usage) for node, usage in answered.saved.items()},
+        "usage": {node: _flat(usage) for node, usage in answered.usage.items()},
+        "saved": {node: _flat(usage) for node, usage in answered.saved.items()},
     }
+
+
+def _flat(value: Citation | Usage) -> dict[str, Any]:
+    """Its fields by name; `asdict` would take five times as long, which evaluations of a cassette would notice."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def read_outcome(line: Mapping[str, Any], query: Query) -> Outcome:
