@@ -6,7 +6,19 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("client", "retrieval", "embedding", "graph", "engines", "durable", "concurrency", "startup", "budgets", "telemetry")
+NAMES = (
+    "client",
+    "retrieval",
+    "embedding",
+    "graph",
+    "engines",
+    "durable",
+    "concurrency",
+    "startup",
+    "budgets",
+    "telemetry",
+    "scoring",
+)
 """What runs where no name is given. `squad` takes an hour of a local model: `python -m benchmarks.squad`."""
 
 
