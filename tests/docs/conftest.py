@@ -31,12 +31,12 @@ class Machine:
     """Where blocks run, and the environment that they run in."""
 
     documents: Path
-    quiz: Path
     environment: Mapping[str, str]
 
     def run(self, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in `folder`, which is given the documents, a list of questions and a link to the tools."""
-        for name, target in (("documents", self.documents), ("quiz", self.quiz), (".venv", Path(sys.prefix))):
+        links = {"documents": self.documents, "quiz": ROOT / "examples" / "quiz", "examples": ROOT / "examples"}
+        for name, target in {**links, ".venv": Path(sys.prefix)}.items():
             if not (folder / name).exists():
                 (folder / name).symlink_to(target)
         (folder / "questions.txt").write_text("How many beds does Lantern House have?\nAnd how many steps?\n", encoding="utf-8")
@@ -76,29 +76,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory, stub_url: str) -> Machine:
     for sample in samples():
         (folder / "documents").mkdir(exist_ok=True)
         shutil.copy2(sample, folder / "documents" / sample.name)
-    _write_quiz(folder / "quiz")
-    found = Machine(folder / "documents", folder / "quiz", _environment(folder, cache) | _bindings(_stub(stub_url)))
+    found = Machine(folder / "documents", _environment(folder, cache) | _bindings(_stub(stub_url)))
     for name in ("docs", "demo"):
         done = found.run(folder, "agentrag", "ingest", "documents", "--collection", name)
         assert done.returncode == 0, done.stderr
     return found
-
-
-def _write_quiz(folder: Path) -> None:
-    """A data set of twelve passages and as many questions."""
-    folder.mkdir()
-    towns = ["Arden", "Borg", "Carn", "Dale", "Esk", "Firth", "Glen", "Holm", "Inver", "Kirk", "Lund", "Ness"]
-    corpus = [{"id": f"d{n}", "title": town, "text": f"{town} has {n + 2} bridges."} for n, town in enumerate(towns)]
-    queries = [
-        {"id": f"q{n}", "text": f"How many bridges has {town}?", "answers": [str(n + 2)]} for n, town in enumerate(towns)
-    ]
-    qrels = ["query-id\tcorpus-id\tscore", *(f"q{n}\td{n}\t1" for n in range(len(towns)))]
-    for name, lines in (
-        ("corpus.jsonl", map(json.dumps, corpus)),
-        ("queries.jsonl", map(json.dumps, queries)),
-        ("qrels.tsv", qrels),
-    ):
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _stub(url: str) -> dict[str, Any]:
