@@ -22,20 +22,8 @@ from agentrag.evaluations import Watch, resume
 from agentrag.journal.history import History
 from agentrag.nodes.compose import Compose
 from agentrag.testing.server import Reply, Script, StubChatServer
-from tests.evaluation.conftest import write_rivers
+from tests.evaluation.conftest import ECHO, write_rivers
 
-ECHO = """\
-agentrag: 1
-name: echo
-inputs:
-  question: str
-  history: {type: history, default: []}
-  style: {type: str, default: full}
-outputs: [answer]
-models: {writer: default}
-nodes: {write: {use: generate, prompt: chat/condense, model: writer}}
-flow: [write]
-"""
 RECALLED = """\
 agentrag: 1
 name: recalled

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from agentrag.core.settings import load_settings
+from agentrag.models.pull import pull
+
 KEYS = ("_API_KEY", "AGENTRAG_", "OLLAMA_")
 
 
@@ -47,3 +50,13 @@ def command(tmp_path: Path) -> Command:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the default embedder, pulled at first use and kept in the user's cache."""
+    kept = load_settings().cache
+    pull("all-minilm-l6-v2", kept)
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "models").symlink_to(kept / "models")
+    return cache

@@ -10,25 +10,11 @@ from typing import Any
 
 import pytest
 
-from agentrag.core.settings import load_settings
 from agentrag.evaluation.data.halves import half
-from agentrag.models.pull import pull
 from agentrag.testing.server import Reply, Script, StubChatServer
 from tests.cli.conftest import Command, Finished
-from tests.evaluation.conftest import QUERIES, write_lines, write_rivers
+from tests.evaluation.conftest import ECHO, QUERIES, write_lines, write_rivers
 
-ECHO = """\
-agentrag: 1
-name: echo
-inputs:
-  question: str
-  history: {type: history, default: []}
-  style: {type: str, default: full, values: [full, short]}
-outputs: [answer]
-models: {writer: default}
-nodes: {write: {use: generate, prompt: chat/condense, model: writer}}
-flow: [write]
-"""
 FOUND = """\
 agentrag: 1
 name: found
@@ -56,16 +42,6 @@ def folder(tmp_path: Path) -> Path:
     write_rivers(tmp_path / "rivers")
     (tmp_path / "echo.yaml").write_text(ECHO, encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the default embedder, pulled at first use and kept in the user's cache."""
-    kept = load_settings().cache
-    pull("all-minilm-l6-v2", kept)
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "models").symlink_to(kept / "models")
-    return cache
 
 
 def answer(body: dict[str, Any]) -> Script:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentrag.core.settings import load_settings
 from agentrag.evaluation.data.dataset import DataSet
 from agentrag.evaluation.data.splits import load_splits
-from agentrag.models.pull import pull
 from tests.cli.conftest import Command
 from tests.evaluation.conftest import write_lines
 
@@ -33,16 +31,6 @@ def kinds(tmp_path: Path) -> Path:
     folder.mkdir()
     write_lines(folder / "queries.jsonl", rows)
     return folder
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the default embedder, pulled at first use and kept in the user's cache."""
-    kept = load_settings().cache
-    pull("all-minilm-l6-v2", kept)
-    cache = tmp_path_factory.mktemp("cache")
-    (cache / "models").symlink_to(kept / "models")
-    return cache
 
 
 @pytest.mark.model

@@ -21,6 +21,20 @@ QUERIES: list[dict[str, Any]] = [
 QRELS = [("q1", "p1", 1), ("q2", "p2", 1), ("q3", "p3", 1)]
 UNANSWERABLE = [{"id": "u1", "text": "How long is the Nile?", "doc": "p1"}]
 
+ECHO = """\
+agentrag: 1
+name: echo
+inputs:
+  question: str
+  history: {type: history, default: []}
+  style: {type: str, default: full, values: [full, short]}
+outputs: [answer]
+models: {writer: default}
+nodes: {write: {use: generate, prompt: chat/condense, model: writer}}
+flow: [write]
+"""
+"""A graph that asks its model and gives back what it says."""
+
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
