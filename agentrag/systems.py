@@ -112,7 +112,8 @@ async def _graph(
     spec = graph.spec
     inputs = inputs_from_texts(spec, setup.inputs)
     filled = fed(queries, setup.fields)
-    refuse_gold_inputs(spec.name, [name for name in spec.inputs if name not in inputs], queries)
+    needed = [name for name, declared in spec.inputs.items() if declared.required and name not in inputs]
+    refuse_gold_inputs(spec.name, needed, queries)
     check_inputs(spec, inputs, setup.fields)
     slots = spec.collection_slots
     names = dict.fromkeys(slots, await _collection(setup, data, settings, watch)) if slots else {}

@@ -26,6 +26,8 @@ from benchmarks.reference_table import page
 
 RANKINGS = (PLAIN, STEMMED, DENSE, RRF)
 CONVEX = "convex"
+DEPTH = 100
+"""Candidates of each side that are fused, as in the known values."""
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 METRICS = ("ndcg@10", "recall@5", "recall@10", "recall@100", "sufficiency@5")
 PAGE = Path("docs/results/reference.md")
@@ -55,7 +57,8 @@ async def measure(folder: Path, settings: Settings, out: Path) -> Rows:
     """All rows of one data set; run folders are made below `out`."""
 
     async def run(system: str, part: str, weight: float | None = None) -> Evaluation:
-        inputs = {} if weight is None else {"weight": str(weight)}
+        inputs = {"depth": str(DEPTH)} if system in (RRF, CONVEX) else {}
+        inputs |= {} if weight is None else {"weight": str(weight)}
         label = f"{folder.name}-{system}-{part}" + ("" if weight is None else f"-{weight}")
         options: dict[str, Any] = {
             "half": part,

@@ -22,8 +22,8 @@ Written by `python -m benchmarks.reference`; the protocol is in [plan.md](plan.m
 on all development sets: what every method has to beat, and what shows that the instrument measures what it says. Whole
 documents, rankings of 100, embedder `{embedder}`; {versions}.
 
-One row is one command: `agentrag eval bm25-plain|bm25|dense|rrf --whole --data DIR --metric ndcg@10`, with `--half report`
-for the last table and `-i weight=W` after `convex`.
+One row is one command: `agentrag eval bm25-plain|bm25|dense|rrf --whole --data DIR --metric ndcg@10`, with `-i depth=100` for
+`rrf` and `convex`, and for the last table `--half report`, and `-i weight=W` after `convex`.
 
 ## All development queries
 

@@ -246,7 +246,7 @@ async def test_recorded_reformulations_reach_the_graph_by_the_id_of_the_query(ri
         ({"models": {"*": "local"}}, "takes no models"),
         ({"inputs": {"weight": "0.3"}}, "Unknown input 'weight'"),
         ({"inputs": {"k": "0"}}, r"k is in 1\.\.1000"),
-        ({"inputs": {"k": "many"}}, "k is a whole number"),
+        ({"inputs": {"k": "many"}}, "k and depth are whole numbers"),
         ({"split": "dev"}, "has no splits"),
     ],
     ids=["metric", "models", "weight", "range", "number", "split"],

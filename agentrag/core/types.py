@@ -170,6 +170,7 @@ class SearchRequest:
         where: Metadata conditions in Chroma's form, e.g. {"lang": "en"} or {"year": {"$gte": 2020}}; None for all.
         neighbours: Widen each hit by this many passages of the same document on either side.
         weight: Convex fusion only: weight of the lexical score, 0..1; None takes the collection's default.
+        depth: Fusions only: how many candidates of each side are fused, >= 1; None: max(50, 4 k).
     """
 
     query: str
@@ -178,7 +179,8 @@ class SearchRequest:
     where: Mapping[str, Any] | None = None
     neighbours: int = 0
     weight: float | None = None
+    depth: int | None = None
 
     def data(self) -> dict[str, Any]:
-        """The request as JSON data."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The request as JSON data; without a depth it reads as before there was one, so that recorded answers are found."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "depth" or self.depth is not None}

@@ -33,13 +33,15 @@ def check(request: SearchRequest) -> None:
         raise StoreError(f"A search takes k >= 1 and neighbours >= 0, not k={request.k}, neighbours={request.neighbours}.")
     if request.weight is not None and not 0.0 <= request.weight <= 1.0:
         raise StoreError(f"A search takes a weight in 0..1, not {request.weight}.")
+    if request.depth is not None and request.depth < 1:
+        raise StoreError(f"A search takes a depth >= 1, not {request.depth}.")
 
 
 @dataclass
 class Search:
     """Ranks the passages of a collection.
 
-    Both sides of a fusion are searched to a depth of max(50, 4 k).
+    Both sides of a fusion are searched to a depth of max(50, 4 k), where the request does not say another.
     """
 
     database: Database
@@ -68,7 +70,7 @@ class Search:
 
     def _ranking(self, request: SearchRequest, vector: Vectors | None) -> fuse.Ranking:
         fused = request.mode in ("rrf", "convex")
-        depth = max(_LEAST_DEPTH, 4 * request.k) if fused else request.k
+        depth = (request.depth or max(_LEAST_DEPTH, 4 * request.k)) if fused else request.k
         allowed = self._allowed(request.where)
         dense = self._nearest(vector, depth, request, allowed) if vector is not None else []
         if request.mode == "dense":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from agentrag.core.deps import Deps
@@ -31,10 +31,12 @@ class Depth:
     Attributes:
         k: Passages per question, 1..1000. 100 is enough to fill ten ranks with documents cut into several passages.
         weight: Of the lexical score in `convex`, 0..1; None takes the collection's default.
+        depth: Candidates of each side that `rrf` and `convex` fuse, 1..10,000; None: max(50, 4 k).
     """
 
     k: int = 100
     weight: float | None = None
+    depth: int | None = None
 
     @classmethod
     def of(cls, name: str, given: Mapping[str, str]) -> Depth:
@@ -43,20 +45,23 @@ class Depth:
         Raises:
             DataSetError: A name or a value is wrong, or the retriever has no weights.
         """
-        known = ("k", "weight") if RETRIEVERS[name] == "convex" else ("k",)
+        known = {"rrf": ("k", "depth"), "convex": ("k", "depth", "weight")}.get(RETRIEVERS[name], ("k",))
         if wrong := [key for key in given if key not in known]:
             raise DataSetError(f"'{name}': {unknown('input', wrong[0], known)}")
         try:
-            depth = cls(int(given.get("k", cls.k)), float(given["weight"]) if "weight" in given else None)
+            whole = {key: int(given[key]) for key in ("k", "depth") if key in given}
+            depth = cls(**whole, weight=float(given["weight"]) if "weight" in given else None)
         except ValueError as error:
-            raise DataSetError(f"'{name}': k is a whole number and weight a number, not {dict(given)}.") from error
+            raise DataSetError(f"'{name}': k and depth are whole numbers and weight is a number, not {dict(given)}.") from error
         if not (1 <= depth.k <= 1000 and (depth.weight is None or 0 <= depth.weight <= 1)):
             raise DataSetError(f"'{name}': k is in 1..1000 and weight in 0..1, not {dict(given)}.")
+        if depth.depth is not None and not 1 <= depth.depth <= 10_000:
+            raise DataSetError(f"'{name}': depth is in 1..10,000, not {depth.depth}.")
         return depth
 
     def as_json(self) -> dict[str, Any]:
-        """What is not the default, as JSON data."""
-        return {"k": self.k} | ({} if self.weight is None else {"weight": self.weight})
+        """What is set, as JSON data."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def retriever(name: str, deps: Deps, depth: Depth = Depth()) -> Ask:
@@ -77,7 +82,8 @@ def retriever(name: str, deps: Deps, depth: Depth = Depth()) -> Ask:
                 calls.append(event)
 
         here = replace(deps, listen=listen).at(question.id, "search")
-        found = await here.search("docs", SearchRequest(question.text, k=depth.k, mode=mode, weight=depth.weight))
+        request = SearchRequest(question.text, k=depth.k, mode=mode, weight=depth.weight, depth=depth.depth)
+        found = await here.search("docs", request)
         paid, saved = _sum(call.usage for call in calls), _sum(call.saved for call in calls)
         return Answered(passages=tuple(found), usage={"search": paid}, saved={"search": saved})
 

@@ -30,9 +30,10 @@ async def test_each_retriever_searches_in_its_own_mode_and_deep_enough_for_cut_d
 
 async def test_depth_and_weight_reach_the_search() -> None:
     searcher = Listening()
-    depth = Depth.of("convex", {"k": "7", "weight": "0.3"})
+    depth = Depth.of("convex", {"k": "7", "weight": "0.3", "depth": "20"})
     await retriever("convex", fake_deps(collection=searcher), depth)(Question("q", "where?"))
-    assert (searcher.requests[0].k, searcher.requests[0].weight, depth.as_json()) == (7, 0.3, {"k": 7, "weight": 0.3})
+    assert searcher.requests == [SearchRequest("where?", k=7, mode="convex", weight=0.3, depth=20)]
+    assert depth.as_json() == {"k": 7, "weight": 0.3, "depth": 20}
 
 
 async def test_a_retriever_pays_for_searches_only() -> None:
