@@ -19,9 +19,10 @@ from agentrag.cli.console import errors, note
 from agentrag.core.settings import Settings, load_settings
 from agentrag.evaluation.comparison import Comparison
 from agentrag.evaluation.data.halves import half
-from agentrag.evaluation.evaluation import Evaluation, compare
+from agentrag.evaluation.evaluation import Evaluation, compare, load_evaluation
+from agentrag.evaluation.folder.folder import METRICS as METRICS_FILE
 from agentrag.evaluations import evaluate
-from benchmarks.reference_known import DENSE, PLAIN, RRF, SETS, STEMMED
+from benchmarks.reference_known import BEIR_TEST, DENSE, PLAIN, RRF, SCIFACT_TEST, SETS, STEMMED
 from benchmarks.reference_table import page
 
 RANKINGS = (PLAIN, STEMMED, DENSE, RRF)
@@ -43,6 +44,7 @@ class Rows:
         tuned: nDCG@10 on the tune half by weight of BM25.
         weight: The one that was chosen there.
         against: The convex combination and RRF against each other on the report half, RRF being the baseline.
+        test: SciFact only: the same rankings on the claims that are BEIR's test queries.
     """
 
     name: str
@@ -51,22 +53,26 @@ class Rows:
     tuned: Mapping[float, float]
     weight: float
     against: Comparison
+    test: Mapping[str, Evaluation]
 
 
 async def measure(folder: Path, settings: Settings, out: Path) -> Rows:
-    """All rows of one data set; run folders are made below `out`."""
+    """All rows of one data set; run folders are made below `out`, and those that are there and finished are read."""
 
-    async def run(system: str, part: str, weight: float | None = None) -> Evaluation:
+    async def run(system: str, half_: str, weight: float | None = None, **where: str) -> Evaluation:
         inputs = {"depth": str(DEPTH)} if system in (RRF, CONVEX) else {}
         inputs |= {} if weight is None else {"weight": str(weight)}
-        label = f"{folder.name}-{system}-{part}" + ("" if weight is None else f"-{weight}")
+        label = "-".join([folder.name, system, half_, *inputs.values(), *where.values()])
+        if (out / label / METRICS_FILE).is_file():
+            return load_evaluation(out / label)
         options: dict[str, Any] = {
-            "half": part,
+            "half": half_,
             "inputs": inputs,
             "whole": system != PLAIN,
             "metrics": METRICS,
             "concurrency": 4,
         }
+        options |= {"where": where} if where else {}
         return await evaluate(system, folder, settings=settings, folder=out / label, **options)
 
     every = {ranking: await run(ranking, "all") for ranking in RANKINGS}
@@ -75,7 +81,8 @@ async def measure(folder: Path, settings: Settings, out: Path) -> Rows:
     report = {ranking: _half(found, "report") for ranking, found in every.items()}
     report[CONVEX] = await run(CONVEX, "report", weight)
     against = compare(report[RRF], report[CONVEX], metrics=("ndcg@10",))
-    return Rows(folder.name, every, report, tuned, weight, against)
+    test = {ranking: await run(ranking, "all", part=BEIR_TEST) for ranking in SCIFACT_TEST if folder.name == "scifact"}
+    return Rows(folder.name, every, report, tuned, weight, against, test)
 
 
 def chosen(tuned: Mapping[float, float]) -> float:
@@ -105,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reference", description=__doc__)
     parser.add_argument("--sets", default=",".join(SETS), help="names of data sets, with commas between")
     parser.add_argument("--data", type=Path, default=root, help="where they are (AGENTRAG_DATA)")
-    parser.add_argument("--out", type=Path, required=True, help="a new folder for the run folders")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run folders; finished ones are not run again")
     options = parser.parse_args()
     names = tuple(options.sets.split(","))
     with errors():

@@ -59,8 +59,10 @@ _FLOOR: Mapping[str, float | None] = {
 }
 SETS = tuple(_FLOOR)
 """All development sets, tools first."""
+BEIR_TEST = "beir-test"
+"""The `part` of SciFact's claims that are BEIR's test queries."""
 SCIFACT_TEST: Mapping[str, float] = {STEMMED: 0.674, DENSE: 0.672, RRF: 0.720}
-"""Of the claims of SciFact that are BEIR's test queries; the values above are of all its queries."""
+"""Of these claims; the values above are of all queries of SciFact."""
 
 
 def known(name: str) -> dict[str, float]:

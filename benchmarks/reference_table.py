@@ -73,29 +73,14 @@ def distances(rows: Sequence[Rows]) -> Iterator[tuple[str, str, float]]:
             yield row.name, ranking, _mean(row.every[ranking], MAIN) - value
 
 
-def scifact_test(rows: Sequence[Rows]) -> dict[str, float]:
-    """nDCG@10 by ranking over the development claims that are BEIR's test queries; nothing without SciFact."""
-    found = {}
-    for row in rows:
-        for ranking in SCIFACT_TEST if row.name == "scifact" else ():
-            run = row.every[ranking]
-            values = [
-                share.part
-                for outcome in run.outcomes
-                if outcome.query.gold.fields.get("part") == "beir-test"
-                and (share := run.scores[MAIN].get(outcome.query.id)) is not None
-            ]
-            found[ranking] = sum(values) / len(values)
-    return found
-
-
 def _agreement(rows: Sequence[Rows]) -> str:
     far = [(name, ranking, off) for name, ranking, off in distances(rows) if abs(off) > TOLERANCE[ranking]]
     count = sum(1 for _ in distances(rows))
     lines = [f"\n{count - len(far)} of {count} known values are met.\n"]
-    if test := scifact_test(rows):
-        told = ", ".join(f"{_NAMES[name]} {_short(value)} (known {_short(SCIFACT_TEST[name])})" for name, value in test.items())
-        lines.append(f"SciFact, only the claims of BEIR's test set: {told}.\n")
+    for test in (row.test for row in rows if row.test):
+        values = {ranking: (_mean(run, MAIN), SCIFACT_TEST[ranking]) for ranking, run in test.items()}
+        told = ", ".join(f"{_NAMES[name]} {_short(value)} (known {_short(there)})" for name, (value, there) in values.items())
+        lines.append(f"SciFact, only the {test[RRF].n} claims of BEIR's test set: {told}.\n")
     return "".join(lines)
 
 

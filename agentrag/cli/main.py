@@ -23,6 +23,7 @@ from agentrag.cli import (
     init,
     models,
     plan,
+    report,
     run,
     runs,
     schema,
@@ -68,6 +69,7 @@ app.command("draw")(draw.draw)
 app.command("schema")(schema.schema)
 app.command("eval", short_help="Score a graph or a retriever on a data set.")(evaluate)
 app.command("compare", short_help="Whether a run is better than another, and by how much.")(compare.compare)
+app.command("report", short_help="One page about runs: tables, plots, commands.")(report.report)
 app.command("score", short_help="The numbers of runs, computed again.")(score.score)
 app.command("split", short_help="Folds that test inside and outside of what was trained on.")(split.split)
 app.command("init")(init.init)

@@ -19,7 +19,7 @@ _MARKUP = re.compile(r"([\\`*\[\]<>|])")
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """A piece of the report: a title, a table with its head, sentences after it."""
 
     level: int
@@ -34,7 +34,7 @@ def text_of(comparison: Comparison) -> str:
     For each pair: an aligned table, a sentence of verdict per quality metric, notes, the questions that moved most.
     """
     blocks = []
-    for part in _parts(comparison):
+    for part in parts_of(comparison):
         blocks.append("\n".join([part.title, *_aligned(part.table)]))
         if part.sentences:
             blocks.append("\n".join(part.sentences))
@@ -44,7 +44,7 @@ def text_of(comparison: Comparison) -> str:
 def markdown_of(comparison: Comparison) -> str:
     """The same as `text_of` in Markdown, with a line end at its end."""
     blocks = []
-    for part in _parts(comparison):
+    for part in parts_of(comparison):
         blocks.append("#" * part.level + " " + _escaped(part.title))
         if part.table:
             blocks.append("\n".join(_markdown_table(part.table)))
@@ -53,11 +53,11 @@ def markdown_of(comparison: Comparison) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _parts(comparison: Comparison) -> Iterator[_Part]:
+def parts_of(comparison: Comparison) -> Iterator[Part]:
     for pair in comparison.pairs:
         verdicts = [sentence(row, comparison.tests) for row in pair.rows if not row.cost]
         notes = [f"Note: {note}" for note in pair.notes]
-        yield _Part(2, f"{pair.system} against {pair.baseline}", _rows(pair), [*verdicts, *notes])
+        yield Part(2, f"{pair.system} against {pair.baseline}", _rows(pair), [*verdicts, *notes])
         if pair.moved:
             yield _moves(pair, pair.moved.metric, "rose", pair.moved.up)
             yield _moves(pair, pair.moved.metric, "fell", pair.moved.down)
@@ -130,12 +130,12 @@ def _questions(n: int) -> str:
     return "1 question is" if n == 1 else f"{n:,} questions are"
 
 
-def _moves(pair: Pair, metric: str, way: str, moves: Sequence[Move]) -> _Part:
+def _moves(pair: Pair, metric: str, way: str, moves: Sequence[Move]) -> Part:
     if not moves:
-        return _Part(3, f"{metric} {way} on no question")
+        return Part(3, f"{metric} {way} on no question")
     rows = [[move.id, _number(move.before), _number(move.after), _shortened(move.text)] for move in moves]
     head = ["id", pair.baseline, pair.system, "question"]
-    return _Part(3, f"{metric} {way} most from {pair.baseline} to {pair.system}", [head, *rows])
+    return Part(3, f"{metric} {way} most from {pair.baseline} to {pair.system}", [head, *rows])
 
 
 def _shortened(text: str) -> str:

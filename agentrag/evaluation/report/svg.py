@@ -35,7 +35,8 @@ def picture(width: float, height: float, says: str, *children: Element, detail: 
     """A whole picture.
 
     Args:
-        width, height: In pixels; a narrow page makes it smaller.
+        width: In pixels; a narrow page makes it smaller.
+        height: In pixels.
         says: What it shows, in a sentence: for those who do not see it.
         children: What is in it, the last on top.
         detail: The numbers in it, for the same readers.
@@ -58,13 +59,13 @@ def text(x: float, y: float, words: str, class_: str = "", anchor: str = "start"
 
 def mark(number: int, x: float, y: float, size: float = 4.5, title: str = "") -> Element:
     """The mark of a run: a circle, square, diamond or triangle around (x, y), in its colour."""
-    shape = element(*_SHAPES[number % MARKS], **_placed(number % MARKS, x, y, size), class_=f"mark run{number % COLOURS}")
+    shape = element(_SHAPES[number % MARKS], **_placed(number % MARKS, x, y, size), class_=f"mark run{number % COLOURS}")
     if title:
         shape.append(element("title", title))
     return shape
 
 
-_SHAPES = (("circle",), ("rect",), ("polygon",), ("polygon",))
+_SHAPES = ("circle", "rect", "polygon", "polygon")
 
 
 def _placed(shape: int, x: float, y: float, size: float) -> dict[str, str | float]:

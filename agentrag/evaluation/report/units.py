@@ -38,6 +38,14 @@ class Unit:
         text = f"{value * self.factor:,.{self.places}f}"
         return text if any(digit in text for digit in "123456789") else text.lstrip("-")
 
+    def title(self, metric: str) -> str:
+        """The metric with its unit, where its name does not say it.
+
+        >>> Unit("ms").title("latency"), Unit("s").title("seconds"), Unit().title("f1")
+        ('latency, ms', 'seconds', 'f1')
+        """
+        return metric if self.name in ("", metric) or (self.name, metric) == ("s", "seconds") else f"{metric}, {self.name}"
+
     def interval(self, value: Interval) -> str:
         """The ends of an interval."""
         return f"{self.shown(value.low)} to {self.shown(value.high)}"

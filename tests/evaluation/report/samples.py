@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from typing import Any
+from xml.etree import ElementTree
 
 from agentrag.core.types import Passage, Usage
 from agentrag.evaluation.asking.ask import Answered, Outcome
@@ -17,6 +18,11 @@ ABOUT: Mapping[str, Any] = {
     "data": {"name": "rivers", "sha256": {"corpus.jsonl": "ab" * 32}},
     "environment": {"python": "3.12.1", "packages": {"agentrag": "0.1.0", "numpy": "2.4.6"}},
 }
+
+
+def parsed(drawn: str) -> ElementTree.Element:
+    """A picture as its elements."""
+    return ElementTree.fromstring(drawn)  # noqa: S314  # it is our own
 
 
 def query(number: int, *, answerable: bool = True, text: str = "") -> Query:
