@@ -19,7 +19,7 @@ from agentrag.evaluation.report.units import Unit, counted, shortened, unit_of
 from agentrag.evaluation.statistics.intervals import Interval
 
 WIDTH, HEIGHT = 460.0, 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 24.0, 22.0, 48.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 24.0, 22.0, 48.0
 _BAR_WIDTH, _BAR_ROW, _BAR_EDGE = 210.0, 15.0, 8.0
 _ROOM = 14.0  # between the ends of shares and the frame
 _SMALLEST, _LARGEST = 3.0, 20.0  # radius of a circle of one question, where there is room, and of the largest
