@@ -193,6 +193,7 @@ def _held(folder: RunFolder, about: Mapping[str, Any], queries: Sequence[Query],
         lock.release()  # entering took it a second time
         if not new:
             _refuse_changed(folder.about(), about)
+            folder.mend()
         yield
 
 

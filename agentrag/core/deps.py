@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +12,10 @@ from time import time
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import numpy as np
-from pydantic import TypeAdapter
-
 from agentrag.core.account import Account, Hold
 from agentrag.core.budget import Purse, Rate, Spend
 from agentrag.core.calls import CallKind, Effect, OutwardCall
+from agentrag.core.codecs import COMPLETION, NUMBER, PASSAGES, TEXTS, VECTORS, WHOLE
 from agentrag.core.errors import BudgetError, RecordingError, UnknownNameError
 from agentrag.core.events import CallFinished, Event, Token
 from agentrag.core.metering import Metered, keep_refused, need_of, raise_refused
@@ -29,29 +25,12 @@ from agentrag.core.types import ChatRequest, Completion, Passage, SearchRequest,
 
 T = TypeVar("T")
 
-_NUMBER: TypeAdapter[float] = TypeAdapter(float)
-_WHOLE: TypeAdapter[int] = TypeAdapter(int)
-_COMPLETION: TypeAdapter[Completion] = TypeAdapter(Completion)
-_PASSAGES: TypeAdapter[list[Passage]] = TypeAdapter(list[Passage])
-_TEXTS: TypeAdapter[list[str]] = TypeAdapter(list[str])
 
 _AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
 
 
 def _ignore(event: Event) -> None:
     """Listen to nothing."""
-
-
-class _VectorCodec:
-    """Vectors as JSON: shape and base64 of little-endian float32, 2 kB per 384 dimensions."""
-
-    def dump_json(self, value: Vectors, /) -> bytes:
-        body = b64encode(np.ascontiguousarray(value, dtype="<f4").tobytes()).decode()
-        return json.dumps({"shape": value.shape, "float32": body}).encode()
-
-    def validate_json(self, data: bytes, /) -> Vectors:
-        stored = json.loads(data)
-        return np.frombuffer(b64decode(stored["float32"]), dtype="<f4").reshape(stored["shape"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +129,7 @@ class Deps:
         async def work() -> Completion:
             return await model.complete(request) if stream_to is None else await model.complete(request, tell)
 
-        return await self._done(call, work, _COMPLETION, _usage, metered)
+        return await self._done(call, work, COMPLETION, _usage, metered)
 
     async def search(self, slot: str, request: SearchRequest) -> list[Passage]:
         """Search the collection of a slot.
@@ -162,7 +141,7 @@ class Deps:
         searcher = _pick("collection slot", self.collections, slot)
         call = self._call("search", f"{searcher.name}@{searcher.version}", request.data())
         metered = self._metered(call, lambda: Spend(1, request.k))
-        return await self._done(call, lambda: searcher.search(request), _PASSAGES, _one, metered)
+        return await self._done(call, lambda: searcher.search(request), PASSAGES, _one, metered)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: float32 of shape (len(texts), dimensions), rows of length 1.
@@ -175,7 +154,7 @@ class Deps:
             raise UnknownNameError("embedder", "default", ())
 
         call = self._call("embed", embedder.name, {"texts": list(texts)})
-        return await self._done(call, lambda: embedder.embed(texts), _VectorCodec(), _one, self._metered(call))
+        return await self._done(call, lambda: embedder.embed(texts), VECTORS, _one, self._metered(call))
 
     async def tool(
         self, target: str, request: dict[str, Any], work: Callable[[str], Awaitable[T]], codec: Codec[T], effect: Effect
@@ -213,7 +192,7 @@ class Deps:
             return recordings.texts(kind, method, model)
 
         request = {"query": recordings.query, "kind": kind, "method": method, "model": model}
-        return await self.tool(f"recorded/{recordings.name}@{recordings.version}", request, work, _TEXTS, effect="none")
+        return await self.tool(f"recorded/{recordings.name}@{recordings.version}", request, work, TEXTS, effect="none")
 
     async def now(self) -> float:
         """Seconds since 1970, UTC; a resumed or replayed run sees the time that it saw first."""
@@ -221,7 +200,7 @@ class Deps:
         async def work() -> float:
             return time()
 
-        return await self._done(self._call("clock", "utc", {}, deterministic=False), work, _NUMBER, lambda _: Usage())
+        return await self._done(self._call("clock", "utc", {}, deterministic=False), work, NUMBER, lambda _: Usage())
 
     async def seed(self) -> int:
         """A random number, 0 <= n < 2**63, to seed a generator with; the same one when the run is resumed or replayed."""
@@ -229,7 +208,7 @@ class Deps:
         async def work() -> int:
             return secrets.randbits(63)
 
-        return await self._done(self._call("random", "seed", {}, deterministic=False), work, _WHOLE, lambda _: Usage())
+        return await self._done(self._call("random", "seed", {}, deterministic=False), work, WHOLE, lambda _: Usage())
 
     def _call(
         self, kind: CallKind, target: str, request: dict[str, Any], deterministic: bool = True, effect: Effect = "none"

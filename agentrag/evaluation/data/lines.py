@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,18 @@ def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield f"{path}:{number}", _row(f"{path}:{number}", line)
+            yield from parsed(path, lines)
     except FileNotFoundError as error:
         raise DataSetError(f"{path.parent} has no {path.name}.") from error
     except (OSError, EOFError) as error:
         raise DataSetError(f"{path} cannot be read: {error}") from error
+
+
+def parsed(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, row) of every line that is not blank, of a file that is read already; a DataSetError where one is wrong."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"{path}:{number}", _row(f"{path}:{number}", line)
 
 
 def text_of(place: str, row: dict[str, Any], key: str) -> str:

@@ -25,7 +25,7 @@ from agentrag.core.errors import DataSetError, StoreError
 from agentrag.evaluation.asking.ask import Outcome
 from agentrag.evaluation.data.dataset import Query
 from agentrag.evaluation.data.judgements import judgements
-from agentrag.evaluation.data.lines import rows
+from agentrag.evaluation.data.lines import parsed, rows
 from agentrag.evaluation.folder.lines import outcome_line, query_line, read_outcome, read_query
 from agentrag.evaluation.scoring.scores import Scores, ranked
 
@@ -64,6 +64,13 @@ class RunFolder:
             _write(self.path / QUERIES, (json.dumps(query_line(query), ensure_ascii=False) for query in queries))
             _write(self.path / QRELS, ["query-id\tdoc-id\tscore", *_judged(queries)])
             _write(self.path / ABOUT, [json.dumps({"format": FORMAT, **about}, ensure_ascii=False, indent=2)])
+
+    def mend(self) -> None:
+        """Cut off what was not written to its end when the evaluation was stopped; for who holds the folder alone."""
+        path = self.path / ANSWERS
+        if path.is_file():
+            with self._written():
+                path.write_bytes(_whole(path))
 
     def add(self, outcome: Outcome) -> None:
         """Keep what became of a question, at once."""
@@ -115,7 +122,7 @@ class RunFolder:
             return {}
         known = {query.id: query for query in queries}
         found: dict[str, Outcome] = {}
-        for place, line in _whole(path):
+        for place, line in parsed(path, _whole(path).splitlines()):
             if line.get("id") not in known:
                 raise DataSetError(f"{place}: answers '{line.get('id')}', which is none of the questions of this run.")
             found[line["id"]] = _read(place, read_outcome, line, known[line["id"]])
@@ -136,12 +143,10 @@ def _read(place: str, read: Any, line: Mapping[str, Any], beside: Any) -> Any:
         raise DataSetError(f"{place}: is not a line of a run folder ({type(error).__name__}: {error}).") from error
 
 
-def _whole(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines that were written to their end."""
+def _whole(path: Path) -> bytes:
+    """The lines that were written to their end. The file may be written to at this moment, so it is left as it is."""
     text = path.read_bytes()
-    if not text.endswith(b"\n"):
-        path.write_bytes(text[: text.rfind(b"\n") + 1])  # what was cut off is asked again
-    yield from rows(path)
+    return text[: text.rfind(b"\n") + 1]
 
 
 def _judged(queries: Sequence[Query]) -> Iterator[str]:

@@ -92,7 +92,10 @@ def test_what_was_answered_before_a_stop_is_read_without_the_line_that_was_cut(t
     folder.add(OUTCOMES[0])
     with (tmp_path / "r" / "answers.jsonl").open("a") as file:
         file.write('{"id": "q2", "sec')
+    before = (tmp_path / "r" / "answers.jsonl").read_bytes()
     assert list(folder.outcomes(QUERIES)) == ["q1"]
+    assert (tmp_path / "r" / "answers.jsonl").read_bytes() == before  # who writes it may be at work
+    folder.mend()
     folder.add(OUTCOMES[2])
     assert list(folder.outcomes(QUERIES)) == ["q1", "q3"]
     assert load_evaluation(tmp_path / "r").n == 2
