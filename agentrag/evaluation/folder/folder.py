@@ -70,7 +70,9 @@ class RunFolder:
         path = self.path / ANSWERS
         if path.is_file():
             with self._written():
-                path.write_bytes(_whole(path))
+                new = path.with_name(f"{path.name}.new")
+                new.write_bytes(_whole(path))
+                new.replace(path)
 
     def add(self, outcome: Outcome) -> None:
         """Keep what became of a question, at once."""
@@ -156,8 +158,11 @@ def _judged(queries: Sequence[Query]) -> Iterator[str]:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8") as file:
+    """Write a file anew: until it is whole, the earlier one stays."""
+    new = path.with_name(f"{path.name}.new")
+    with new.open("w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in lines)
+    new.replace(path)
 
 
 def _trec(outcome: Outcome, run: str) -> Iterator[str]:
