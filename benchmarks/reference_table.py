@@ -34,6 +34,12 @@ nDCG@10, and in brackets its distance to the known value where there is one; **b
 | --- | ---: | ---: | ---: | ---: | ---: |
 """
 
+SHORT_LISTS = """
+The RRF of nfcorpus is above its known value because of what is fused where BM25 finds fewer than 100 documents, as for 79 of
+the 191 queries: the reference fills the list with documents of score 0, ours ends. With the list filled in the order of the
+corpus file our RRF is .342, from its end .350.
+"""
+
 DEPTHS = """
 ## Recall
 
@@ -81,7 +87,7 @@ def _agreement(rows: Sequence[Rows]) -> str:
         values = {ranking: (_mean(run, MAIN), SCIFACT_TEST[ranking]) for ranking, run in test.items()}
         told = ", ".join(f"{_NAMES[name]} {_short(value)} (known {_short(there)})" for name, (value, there) in values.items())
         lines.append(f"SciFact, only the {test[RRF].n} claims of BEIR's test set: {told}.\n")
-    return "".join(lines)
+    return "".join([*lines, *([SHORT_LISTS] if any(row.name == "nfcorpus" for row in rows) else [])])
 
 
 def _all_line(row: Rows) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from agentrag.core.errors import DataSetError, unknown
 from agentrag.evaluation.statistics.intervals import SEED, Share
-from agentrag.evaluation.statistics.paired import LEVEL, Paired, holm, paired
+from agentrag.evaluation.statistics.paired import FEWEST, LEVEL, Paired, holm, paired
 
 Scores = Mapping[str, Mapping[str, Share]]
 """Metric, then question id, then what the question adds to the metric."""
@@ -20,6 +20,7 @@ Verdict = Literal["better", "worse", "cheaper", "dearer", "no difference shown"]
 MOST = 5
 """Questions shown of those that moved, each way."""
 
+_ROUNDING = 1e-9  # part of a cost that sums in another order may differ by
 _PLACES = 12  # decimals of a change of a score: what is beyond is rounding
 
 
@@ -68,7 +69,7 @@ class Row:
     def flat(self) -> dict[str, str | int | float | None]:
         """The row as one level of named values, for a data frame; a cost has the p None."""
         found = asdict(self.paired)
-        sizes = {name: found.pop(name) for name in ("effect", "detectable")}
+        sizes = {name: found.pop(name) for name in ("effect", "detectable", "differing")}
         named = {"system": self.system, "baseline": self.baseline, "metric": self.metric}
         ps = {"p": None if self.cost else self.paired.p, "p_holm": self.p_holm}
         return named | found | ps | sizes | {"verdict": self.verdict}
@@ -121,7 +122,8 @@ class Comparison:
     def rows(self) -> list[dict[str, str | int | float | None]]:
         """A flat row per system and metric, which `pandas.DataFrame` takes as it is.
 
-        Its names: system, baseline, metric, n, before, after, difference, low, high, p, p_holm, effect, detectable, verdict.
+        Its names: system, baseline, metric, n, before, after, difference, low, high, p, p_holm, effect, detectable,
+        differing, verdict.
         """
         return [row.flat() for pair in self.pairs for row in pair.rows]
 
@@ -225,8 +227,15 @@ def _measure(before: System, after: System, metrics: Sequence[str] | None, seed:
     for metric in metrics or ():
         _check_metric(metric, shared)
     found: dict[str, Paired] = {}
+    alone = [
+        (one.name, metric)
+        for one, other in ((before, after), (after, before))
+        for metric in one.scores
+        if metric not in other.scores
+    ]
     asked = before.questions.keys() & after.questions.keys()
     notes = [*_left_out({system.name: system.questions.keys() for system in (before, after)}, "", "was asked")]
+    notes += [f"{metric} is not compared: only {name} has it." for name, metric in alone if not metrics]
     for metric in dict.fromkeys(metrics or shared):
         scored = {system.name: asked & system.scores[metric].keys() for system in (before, after)}
         notes += _left_out(scored, f" of {metric}", "has a score")
@@ -285,7 +294,8 @@ def _verdict(found: Paired, p_holm: float | None, better: Direction) -> Verdict:
     if p_holm is not None:
         rose = found.difference > 0
         return "no difference shown" if p_holm >= LEVEL else "better" if rose == (better == "higher") else "worse"
-    if found.n == 1 or found.low <= 0 <= found.high:  # the interval of one question has the width 0 and says nothing
+    rounding = _ROUNDING * max(abs(found.before), abs(found.after))
+    if found.n < FEWEST or (found.low <= rounding and found.high >= -rounding):  # the interval of a few is too narrow
         return "no difference shown"
     return "cheaper" if found.high < 0 else "dearer"
 

@@ -143,11 +143,12 @@ def load_evaluation(path: Path | str) -> Evaluation:
 def ranked_evaluation(path: Path, data: DataSet) -> Evaluation:
     """A ranking that another tool wrote in TREC's form, judged by a data set; its name is that of the file.
 
+    Its questions are the queries that it ranks documents for, as for trec_eval.
+
     Raises:
         DataSetError: The file is wrong, or ranks for a query or a document that the data set does not have.
     """
-    queries = list(data.queries())
-    outcomes = ranked_outcomes(read_rankings(path), queries, path)
+    outcomes = ranked_outcomes(read_rankings(path), data, path)
     return Evaluation(path.stem, {"data": {"name": data.name}}, tuple(outcomes))
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from agentrag.evaluation.comparison import Row
 from agentrag.evaluation.evaluation import Evaluation, compare
+from agentrag.evaluation.scoring.metrics import metric
 from agentrag.evaluation.scoring.scores import ranked
+from agentrag.evaluation.statistics.intervals import Share
+from agentrag.evaluation.statistics.paired import LEVEL, paired
 
 _DEPTH = 10
 _TIMES = frozenset({"seconds", "latency", "first_token"})
@@ -40,14 +43,18 @@ class Regression:
 def regressions(baseline: Evaluation, now: Evaluation, band: Band = Band()) -> list[Regression]:  # frozen
     """All that left its band, in the order: metrics, costs, retrieved documents.
 
-    A metric or a cost leaves its band where the whole 95 % interval of the paired difference lies on the wrong side of 0
-    and the difference is more than the band lets pass.
+    A metric leaves its band where it is worse by the permutation test, Holm over all metrics, and by more than the band lets
+    pass; a cost where the whole 95 % interval of its difference lies above 0, and it rose by more than the band lets pass.
+    A quality that the baseline has and this run lacks altogether is one too, and so are questions that failed now, by the
+    same test as metrics.
 
     Raises:
         DataSetError: The two have no common question, or judge one differently.
     """
     (pair,) = compare(baseline, now).pairs
-    found = [Regression(row.metric, why) for row in pair.rows if (why := _worse(row, band, now))]
+    found = [Regression("failed", why)] if (why := _failing(baseline, now)) else []
+    found += [Regression(name, "the baseline has it, this run does not") for name in _lost(baseline, now)]
+    found += [Regression(row.metric, why) for row in pair.rows if (why := _worse(row, band))]
     if why := _moved(baseline, now, band):
         found.append(Regression("retrieved", why))
     return found
@@ -70,18 +77,28 @@ def _shares(baseline: Evaluation, found: dict[str, set[str]], depth: int) -> Ite
             yield len(before & found[outcome.query.id]) / len(before)
 
 
-def _worse(row: Row, band: Band, now: Evaluation) -> str:
-    paired = row.paired
-    higher = now.as_system().better.get(row.metric, "higher") == "higher" and not row.cost
-    if row.metric in _TIMES or not (paired.high < 0 if higher else paired.low > 0):
+def _lost(baseline: Evaluation, now: Evaluation) -> list[str]:
+    return [name for name in baseline.scores if metric(name).kind != "cost" and name not in now.scores]
+
+
+def _failing(baseline: Evaluation, now: Evaluation) -> str:
+    before, after = ({each.query.id: each.answered is None for each in run.outcomes} for run in (baseline, now))
+    ids = sorted(before.keys() & after.keys())
+    found = paired([Share(before[id_]) for id_ in ids], [Share(after[id_]) for id_ in ids])
+    if found.difference <= 0 or found.p >= LEVEL:
         return ""
-    passed = band.cost * abs(paired.before) if row.cost else band.quality
-    if abs(paired.difference) <= passed:
+    return f"{sum(before[id_] for id_ in ids)} to {sum(after[id_] for id_ in ids)} of {len(ids)} questions failed"
+
+
+def _worse(row: Row, band: Band) -> str:
+    found = row.paired
+    if row.metric in _TIMES or row.verdict not in ("worse", "dearer"):
         return ""
-    moved = f"{paired.before:.4g} to {paired.after:.4g}"
-    return (
-        f"{moved}, a difference of {paired.difference:+.4g} [{paired.low:+.4g}, {paired.high:+.4g}] over {paired.n} questions"
-    )
+    passed = band.cost * abs(found.before) if row.cost else band.quality
+    if abs(found.difference) <= passed:
+        return ""
+    moved = f"{found.before:.4g} to {found.after:.4g}"
+    return f"{moved}, a difference of {found.difference:+.4g} [{found.low:+.4g}, {found.high:+.4g}] over {found.n} questions"
 
 
 def _moved(baseline: Evaluation, now: Evaluation, band: Band) -> str:

@@ -102,8 +102,10 @@ def sentence(row: Row, tests: int) -> str:
     if row.verdict in ("better", "worse"):
         size, low, high = (_number(value) for value in _upwards(row))
         shown = f"{row.system} is {row.verdict} than {row.baseline} by {size} (95 % interval {low} to {high}, {p})"
-    elif not round(found.low, 12) and not round(found.high, 12):
+    elif not found.differing:
         shown = f"{both} do not differ on {_any_of(found.n)}"
+    elif not round(found.low, 12) and not round(found.high, 12):
+        shown = f"{both} have the same value, though they differ on {found.differing:,} of {_of(found.n)}"
     elif math.isinf(found.detectable):
         shown = f"no difference shown between {both}; {_questions(found.n)} too few to show one"
     elif not found.detectable:
@@ -120,6 +122,10 @@ def _upwards(row: Row) -> tuple[float, float, float]:
     """Size of a difference and its interval, turned so that the size is positive."""
     found = row.paired
     return (found.difference, found.low, found.high) if found.difference > 0 else (-found.difference, -found.high, -found.low)
+
+
+def _of(n: int) -> str:
+    return "1 question" if n == 1 else f"{n:,} questions"
 
 
 def _any_of(n: int) -> str:

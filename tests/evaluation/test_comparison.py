@@ -10,7 +10,7 @@ from agentrag.evaluation.statistics.intervals import Share
 from agentrag.evaluation.statistics.paired import paired
 
 NAMES = ["system", "baseline", "metric", "n", "before", "after", "difference", "low", "high"]
-NAMES += ["p", "p_holm", "effect", "detectable", "verdict"]
+NAMES += ["p", "p_holm", "effect", "detectable", "differing", "verdict"]
 TWO = {"A": [0.0] * 6, "B": [1.0] * 6}
 
 
@@ -78,16 +78,18 @@ def test_holm_is_over_all_quality_tests_of_all_systems_and_no_cost() -> None:
 @pytest.mark.parametrize(
     ("after", "verdict"),
     [
-        ([2.0, 3.0, 4.0, 5.0], "dearer"),
-        ([0.0, 1.0, 2.0, 3.0], "cheaper"),
-        ([2.0, 1.0, 4.0, 3.0], "no difference shown"),
-        ([1.0, 2.0, 3.0, 4.0], "no difference shown"),
+        ([2.0, 3.0, 4.0, 5.0] * 2, "dearer"),
+        ([0.0, 1.0, 2.0, 3.0] * 2, "cheaper"),
+        ([2.0, 1.0, 4.0, 3.0] * 2, "no difference shown"),
+        ([1.0, 2.0, 3.0, 4.0] * 2, "no difference shown"),
+        ([1.0 + 1e-12, 2.0, 3.0, 4.0] * 2, "no difference shown"),
+        ([9.0, 9.0, 9.0, 9.0], "no difference shown"),
     ],
-    ids=["one more each", "one less each", "both ways", "equal"],
+    ids=["one more each", "one less each", "both ways", "equal", "rounding", "few"],
 )
 def test_a_cost_is_cheaper_or_dearer_by_its_interval(after: list[float], verdict: str) -> None:
     costs = frozenset({"calls"})
-    before = [1.0, 2.0, 3.0, 4.0]
+    before = ([1.0, 2.0, 3.0, 4.0] * 2)[: len(after)]
     found = compare_systems([system("A", {"calls": before}, costs=costs), system("B", {"calls": after}, costs=costs)])
     assert verdicts(found) == {("B", "calls"): verdict}
     assert found.tests == 0
@@ -194,6 +196,7 @@ def test_rows_are_flat_and_in_the_order_of_their_names() -> None:
         "p_holm": 2 / 64,
         "effect": inf,
         "detectable": 0.0,
+        "differing": 6,
         "verdict": "better",
     }
     assert (cost["p"], cost["p_holm"], cost["effect"]) == (None, None, 0.0)
@@ -257,3 +260,13 @@ def test_what_cannot_be_compared_is_refused(systems: list[System], metrics: list
 def test_moves_in_an_unknown_metric_are_refused() -> None:
     with pytest.raises(DataSetError, match="Unknown metric 'em'"):
         moved(system("A", {"f1": [1.0]}), system("B", {"f1": [1.0]}), "em")
+
+
+def test_a_metric_that_only_one_has_is_told() -> None:
+    old, new = system("A", {"em": [1.0] * 6, "citation_precision": [1.0] * 6}), system("B", {"em": [1.0] * 6, "f1": [1.0] * 6})
+    (pair,) = compare_systems([old, new]).pairs
+    assert pair.notes == (
+        "citation_precision is not compared: only A has it.",
+        "f1 is not compared: only B has it.",
+    )
+    assert compare_systems([old, new], ["em"]).pairs[0].notes == ()

@@ -56,6 +56,6 @@ def test_other_metrics_of_the_ranking_are_scored_from_the_same_outcomes() -> Non
 def test_the_ranking_of_another_tool_is_judged_by_a_data_set(rivers: Path) -> None:
     (rivers / "theirs.trec").write_text("q1 Q0 p1 1 3 t\nq2 Q0 p1 1 2 t\nq2 Q0 p2 2 1 t\n", encoding="utf-8")
     found = ranked_evaluation(rivers / "theirs.trec", DataSet(rivers))
-    assert (found.run, found.n) == ("theirs", 3)
-    assert found.metrics["mrr@10"].mean == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert (found.run, found.n) == ("theirs", 2)
+    assert found.metrics["mrr@10"].mean == pytest.approx((1 + 1 / 2) / 2)
     assert "calls" not in found.metrics

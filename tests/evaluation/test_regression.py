@@ -1,8 +1,9 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from agentrag.core.types import Passage, Usage
+from agentrag.core.types import Citation, Passage, Usage
 from agentrag.evaluation.asking.ask import Answered, Outcome
 from agentrag.evaluation.data.dataset import Gold, Query, Question
 from agentrag.evaluation.evaluation import Evaluation
@@ -80,3 +81,36 @@ def test_overlap_is_over_the_questions_that_both_have_and_none_without_rankings(
     short = Evaluation("after", {}, run("after", [found[::-1] for found in RIGHT]).outcomes[:3])
     assert overlap(run("before", RIGHT), short, depth=1) == 0.0
     assert overlap(run("before", [[]] * N), run("after", RIGHT)) is None
+
+
+def failing(name: str, failed: int) -> Evaluation:
+    outcomes = [
+        Outcome(outcome.query, None, error="it broke") if n < failed else outcome
+        for n, outcome in enumerate(run(name, RIGHT).outcomes)
+    ]
+    return Evaluation(name, {}, tuple(outcomes))
+
+
+def test_questions_that_fail_now_are_told_beside_what_they_lower() -> None:
+    assert [each.what for each in regressions(failing("before", 0), failing("after", 3))] == ["retrieved"]
+    lost = regressions(failing("before", 0), failing("after", 20))
+    assert lost[0].what == "failed"
+    assert lost[0].why == "0 to 20 of 40 questions failed"
+    assert "recall@5" in {each.what for each in lost}
+
+
+def test_a_quality_that_is_gone_altogether_is_a_regression() -> None:
+    def cites(name: str, citations: tuple[Citation, ...]) -> Evaluation:
+        outcomes = run(name, RIGHT).outcomes
+        answered = [outcome.answered and replace(outcome.answered, answer="so", citations=citations) for outcome in outcomes]
+        return Evaluation(name, {}, tuple(replace(o, answered=a) for o, a in zip(outcomes, answered, strict=True)))
+
+    lost = regressions(cites("before", (Citation(1, "d0", None, "", 0, 1, "q"),)), cites("after", ()))
+    assert {each.what for each in lost} == {"citation_precision", "citation_recall", "answer_support"}
+    assert {each.why for each in lost} == {"the baseline has it, this run does not"}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_a_handful_of_questions_is_no_ground_for_a_regression(n: int) -> None:
+    before, after = run("before", RIGHT).outcomes[:n], run("after", [found[::-1] for found in RIGHT], (900,) * N).outcomes[:n]
+    assert regressions(Evaluation("before", {}, before), Evaluation("after", {}, after)) == []

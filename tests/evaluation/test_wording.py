@@ -9,9 +9,9 @@ from agentrag.evaluation.statistics.paired import Paired
 from agentrag.evaluation.wording import markdown_of, sentence, text_of
 
 NONE: Verdict = "no difference shown"
-RISE = Paired(183, 0.5, 0.546, 0.046, 0.016, 0.075, 0.001, 0.22, 0.042)
-FLAT = Paired(183, 0.6, 0.605, 0.005, -0.017, 0.027, 0.61, 0.04, 0.031)
-TOKENS = Paired(183, 1200.4, 1534.25, 333.85, 290.1, 377.2, 0.0001, 1.1, 50.0)
+RISE = Paired(183, 0.5, 0.546, 0.046, 0.016, 0.075, 0.001, 0.22, 0.042, 183)
+FLAT = Paired(183, 0.6, 0.605, 0.005, -0.017, 0.027, 0.61, 0.04, 0.031, 183)
+TOKENS = Paired(183, 1200.4, 1534.25, 333.85, 290.1, 377.2, 0.0001, 1.1, 50.0, 183)
 
 
 def row(metric: str, found: Paired, p_holm: float | None, verdict: Verdict) -> Row:
@@ -92,21 +92,21 @@ def test_a_comparison_reads_the_same_in_markdown() -> None:
         ),
         (RISE, 0.0042, "worse", 1, "B is worse than A by 0.046 (95 % interval 0.016 to 0.075, p .004)."),
         (
-            Paired(60, 0.5, 0.3, -0.2, -0.31, -0.09, 0.00001, -1.0, 0.1),
+            Paired(60, 0.5, 0.3, -0.2, -0.31, -0.09, 0.00001, -1.0, 0.1, 60),
             0.00002,
             "worse",
             2,
             "B is worse than A by 0.200 (95 % interval 0.090 to 0.310, p < .001 after Holm over 2 tests).",
         ),
         (
-            Paired(60, 0.5, 0.3, -0.2, -0.4, 0.0001, 0.04, -1.0, 0.1),
+            Paired(60, 0.5, 0.3, -0.2, -0.4, 0.0001, 0.04, -1.0, 0.1, 60),
             0.0498,
             "better",
             1,
             "B is better than A by 0.200 (95 % interval 0.000 to 0.400, p < .05).",
         ),
         (
-            Paired(1333, 0.6, 0.605, 0.005, -0.017, 0.027, 0.61, 0.04, 0.031),
+            Paired(1333, 0.6, 0.605, 0.005, -0.017, 0.027, 0.61, 0.04, 0.031, 1333),
             0.61,
             NONE,
             1,
@@ -114,23 +114,23 @@ def test_a_comparison_reads_the_same_in_markdown() -> None:
             "such comparisons.",
         ),
         (
-            Paired(4, 0.0, 1.0, 1.0, 1.0, 1.0, 0.125, inf, inf),
+            Paired(4, 0.0, 1.0, 1.0, 1.0, 1.0, 0.125, inf, inf, 4),
             0.125,
             NONE,
             1,
             "no difference shown between A and B; 4 questions are too few to show one.",
         ),
         (
-            Paired(1, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, inf, inf),
+            Paired(1, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, inf, inf, 1),
             1.0,
             NONE,
             1,
             "no difference shown between A and B; 1 question is too few to show one.",
         ),
-        (Paired(183, 0.5, 0.5, 0, 0, 0, 1, 0, 0), 1.0, NONE, 6, "A and B do not differ on any of the 183 questions."),
-        (Paired(1, 0.5, 0.5, 0, 0, 0, 1, 0, inf), 1.0, NONE, 6, "A and B do not differ on the one question."),
+        (Paired(183, 0.5, 0.5, 0, 0, 0, 1, 0, 0, 0), 1.0, NONE, 6, "A and B do not differ on any of the 183 questions."),
+        (Paired(1, 0.5, 0.5, 0, 0, 0, 1, 0, inf, 0), 1.0, NONE, 6, "A and B do not differ on the one question."),
         (
-            Paired(6, 0.0, 0.1, 0.1, 0.1, 0.1, 2 / 64, inf, 0.0),
+            Paired(6, 0.0, 0.1, 0.1, 0.1, 0.1, 2 / 64, inf, 0.0, 6),
             4 / 64,
             NONE,
             2,
@@ -157,9 +157,9 @@ def test_a_verdict_is_a_sentence(found: Paired, p_holm: float, verdict: Verdict,
 @pytest.mark.parametrize(
     ("found", "cells"),
     [
-        (Paired(9, 0.0003007, 0.0003078, 0.0000071, 0.0000001, 0.0000138, 1, 0.06, 1), "0.0003007 0.0003078 +0.0000071"),
-        (Paired(9, 12345.6, 12000.2, -345.4, -400, -300, 1, -0.5, 1), "12,346 12,000 -345"),
-        (Paired(9, 1.0, 1.0, 0.0, 0.0, 0.0, 1, 0.0, 0), "1.000 1.000 0.000 0.000 to 0.000"),
+        (Paired(9, 0.0003007, 0.0003078, 0.0000071, 0.0000001, 0.0000138, 1, 0.06, 1, 9), "0.0003007 0.0003078 +0.0000071"),
+        (Paired(9, 12345.6, 12000.2, -345.4, -400, -300, 1, -0.5, 1, 9), "12,346 12,000 -345"),
+        (Paired(9, 1.0, 1.0, 0.0, 0.0, 0.0, 1, 0.0, 0, 0), "1.000 1.000 0.000 0.000 to 0.000"),
     ],
     ids=["usd", "tokens", "equal"],
 )
@@ -169,12 +169,12 @@ def test_a_cost_has_the_digits_of_its_size(found: Paired, cells: str) -> None:
 
 
 def test_a_cost_that_is_nothing_in_both_is_not_shown() -> None:
-    nothing = Paired(9, 0.0, 0.0, 0.0, 0.0, 0.0, 1, 0.0, 0)
+    nothing = Paired(9, 0.0, 0.0, 0.0, 0.0, 0.0, 1, 0.0, 0, 0)
     assert "cost" not in text_of(comparison([row("cost", nothing, None, NONE)]))
 
 
 def test_what_cannot_be_detected_at_all_is_none_in_the_table() -> None:
-    found = Paired(4, 0.0, 1.0, 1.0, 1.0, 1.0, 0.125, inf, inf)
+    found = Paired(4, 0.0, 1.0, 1.0, 1.0, 1.0, 0.125, inf, inf, 4)
     line = text_of(comparison([row("f1", found, 0.125, NONE)])).splitlines()[2]
     assert " ".join(line.split()) == "f1 4 0.000 1.000 +1.000 1.000 to 1.000 .125 .125 inf none no difference shown"
 

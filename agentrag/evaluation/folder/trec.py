@@ -6,16 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from agentrag.core.errors import DataSetError
 from agentrag.core.types import Passage
 from agentrag.evaluation.asking.ask import Answered, Outcome
-from agentrag.evaluation.data.dataset import Query
+from agentrag.evaluation.data.dataset import DataSet
 
 _FIELDS = 6
 
 
 def read_rankings(path: Path) -> dict[str, list[str]]:
-    """Document ids by query, best first: by score, equal scores by id from Z to A, as trec_eval does; ranks are not read.
+    """Document ids by query, best first, as trec_eval orders them: by score in single precision, equal ones by id from Z to A.
 
     Raises:
         DataSetError: A line is wrong, a score is not finite, a document is there twice for a query, or there is no line.
@@ -32,15 +34,19 @@ def read_rankings(path: Path) -> dict[str, list[str]]:
     return {query: _ordered(found) for query, found in scores.items()}
 
 
-def ranked_outcomes(rankings: Mapping[str, Sequence[str]], queries: Sequence[Query], path: Path) -> list[Outcome]:
-    """The queries with what a ranking found for them; nothing where it does not name one.
+def ranked_outcomes(rankings: Mapping[str, Sequence[str]], data: DataSet, path: Path) -> list[Outcome]:
+    """The queries that a ranking has, with what it found for them; others were not asked.
 
     Raises:
-        DataSetError: It names a query that is not among them.
+        DataSetError: It names a query or a document that the data set does not have.
     """
+    queries, documents = list(data.queries()), {document["id"] for document in data.documents()}
     if strangers := sorted(rankings.keys() - {query.id for query in queries}):
         raise DataSetError(f"{path}: ranks documents for query '{strangers[0]}', which the data set does not have.")
-    return [Outcome(query, Answered(passages=_passages(rankings.get(query.id, ())))) for query in queries]
+    for query, found in rankings.items():
+        if strangers := [document for document in found if document not in documents]:
+            raise DataSetError(f"{path}: ranks document '{strangers[0]}' for '{query}', which the data set does not have.")
+    return [Outcome(query, Answered(passages=_passages(rankings[query.id]))) for query in queries if query.id in rankings]
 
 
 def _lines(path: Path) -> list[str]:
@@ -65,7 +71,8 @@ def _line(place: str, line: str) -> tuple[str, str, float]:
 
 def _ordered(found: Mapping[str, float]) -> list[str]:
     by_id = sorted(found, reverse=True)
-    return sorted(by_id, key=lambda document: -found[document])
+    single = {document: np.float32(score) for document, score in found.items()}  # what trec_eval holds them in
+    return sorted(by_id, key=lambda document: -single[document])
 
 
 def _passages(documents: Sequence[str]) -> tuple[Passage, ...]:

@@ -11,14 +11,12 @@ from agentrag.evaluation.statistics.intervals import Share
 def abstention_scores(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Share]]:
     """What each question adds to the metrics of refusals, of something that answers.
 
-    abstention_precision and abstention_recall apply where questions were asked that the corpus cannot answer,
-    wrongly_refused there and where anything was refused. A question that failed was not refused: it counts against
-    abstention_recall, and says nothing about wrongly_refused, of which 0 is the best value.
+    abstention_precision and abstention_recall apply where questions were asked that the corpus cannot answer. A question
+    that failed was not refused: it counts against abstention_recall, and says nothing about wrongly_refused, of which 0 is
+    the best value.
     """
     refused = {outcome.query.id: float(bool(outcome.answered and outcome.answered.abstained)) for outcome in outcomes}
     unanswerable = {outcome.query.id for outcome in outcomes if not outcome.query.gold.answerable}
-    if not unanswerable and not any(refused.values()):
-        return {}
     there = [outcome.query.id for outcome in outcomes if outcome.answered and outcome.query.gold.answerable]
     wrongly = {"wrongly_refused": {id_: Share(refused[id_]) for id_ in there}}
     if not unanswerable:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _MARK = re.compile(r"\s*\[(?:\?|\d+(?:,\s*\d+)*)\]")
 _WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")
 _LABELS = (frozenset({"yes", "no", "maybe"}), frozenset({"supports", "refutes"}))
+_SAME = {"supported": "supports", "support": "supports", "refuted": "refutes", "refute": "refutes"}
+"""Other forms of labels."""
 
 
-def plain(answer: str | None) -> str:
-    """An answer without the marks of its citations and of what is unsupported: their numbers are no words of it."""
-    return _MARK.sub("", answer or "")
+def plain(answer: str | None, cited: Collection[int] | None = None) -> str:
+    """An answer without the marks of its citations and of what is unsupported: their numbers are no words of it.
+
+    >>> plain("It is [42], as they say [1].", cited=[1])
+    'It is [42], as they say.'
+    """
+
+    def unmarked(match: re.Match[str]) -> str:
+        numbers = [int(number) for number in re.findall(r"\d+", match[0])]
+        return "" if cited is None or all(number in cited for number in numbers) else match[0]
+
+    return _MARK.sub(unmarked, answer or "")
 
 
 def normal(text: str) -> str:
@@ -30,8 +41,12 @@ def normal(text: str) -> str:
 
 
 def exact(answer: str, golden: Sequence[str]) -> float:
-    """1.0 where the answer equals a golden one in normal form, else 0.0."""
-    return float(normal(answer) in map(normal, golden))
+    """1.0 where the answer equals a golden one in normal form, else 0.0.
+
+    >>> exact("The Turks", ["Turks"]), exact("", ["The"]), exact("%", ["%"])
+    (1.0, 0.0, 1.0)
+    """
+    return float(_words(answer) in map(_words, golden) and bool(answer.strip()))
 
 
 def f1(answer: str, golden: Sequence[str]) -> float:
@@ -84,19 +99,25 @@ def yes_no(answer: str, golden: Sequence[str]) -> float:
     (1.0, 0.0)
     """
     known = labels(golden)
-    said = next((word for word in _WORD.findall(answer.lower()) if word in known), None)
+    words = (_SAME.get(word, word) for word in _WORD.findall(answer.lower()))
+    said = next((word for word in words if word in known), None)
     return float(said is not None and said in map(normal, golden))
 
 
 def _best(answer: str, golden: Sequence[str], common: Callable[[list[str], list[str]], int]) -> float:
     """The best F-measure over the golden answers, given how many tokens two texts have in common."""
-    said = normal(answer).split()
-    return max((_f_measure(said, normal(gold).split(), common) for gold in golden), default=0.0)
+    said = _words(answer)
+    return max((_f_measure(said, _words(gold), common) for gold in golden), default=0.0)
+
+
+def _words(text: str) -> list[str]:
+    """The tokens of the normal form; where it has none, such as that of "%" or "A", the text in lower case."""
+    return normal(text).split() or text.lower().split()
 
 
 def _f_measure(said: list[str], gold: list[str], common: Callable[[list[str], list[str]], int]) -> float:
     if not said or not gold:
-        return float(said == gold)
+        return 0.0
     return 2 * common(said, gold) / (len(said) + len(gold))
 
 

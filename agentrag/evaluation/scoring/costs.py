@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from agentrag.core.types import Usage
@@ -31,11 +32,12 @@ def cost(answered: Answered) -> Usage:
 
 
 def _paid(answered: Answered) -> Iterator[tuple[str, float]]:
-    whole = cost(answered)
+    whole, parts = cost(answered), [*answered.usage.values(), *answered.saved.values()]
     yield "calls", whole.calls
     yield "tokens", whole.prompt_tokens + whole.completion_tokens
-    yield "usd", whole.usd
-    yield "seconds", whole.seconds
+    # whatever the order in which nodes are summed
+    yield "usd", math.fsum(part.usd for part in parts)
+    yield "seconds", math.fsum(part.seconds for part in parts)
 
 
 def _waited(outcome: Outcome, answered: Answered) -> Iterator[tuple[str, float]]:

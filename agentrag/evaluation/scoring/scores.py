@@ -103,7 +103,10 @@ def _answers(outcomes: Sequence[Outcome]) -> bool:
 
 def _text(outcome: Outcome) -> str:
     answered = outcome.answered
-    return "" if answered is None or answered.abstained else plain(answered.answer)
+    if answered is None or answered.abstained:
+        return ""
+    numbers = {citation.n for citation in answered.citations} | set(range(1, len(answered.passages or ()) + 1))
+    return plain(answered.answer, numbers)
 
 
 def _answer_scores(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Share]]:

@@ -21,6 +21,9 @@ POWER = 0.8
 FEWEST = 6
 """Fewest questions that can show a difference: with n of them no p of the permutation test is below 2 / 2**n."""
 
+_MOVED = 8
+"""Questions that differ, on average, where 6 or more do in four of five repetitions, as many as a test needs to find them."""
+
 _TINY = 1e-12  # what rounding may add to a sum, as a part of it
 _BLOCK = 200_000  # drawn numbers held at once: few enough for a processor's cache, which halves the time
 _Z = NormalDist().inv_cdf(1 - LEVEL / 2) + NormalDist().inv_cdf(POWER)
@@ -33,7 +36,7 @@ class Paired:
     """A metric of two systems on the same questions.
 
     Attributes:
-        n: Questions, >= 1.
+        n: Questions that say something of the metric, >= 1: those with a whole above 0 in either system.
         before, after: The metric of the first and of the second system: sum of parts / sum of wholes.
         difference: after - before.
         low, high: 95 % percentile bootstrap interval of the difference, low <= difference <= high. A question is drawn
@@ -43,8 +46,10 @@ class Paired:
             it. 0.0 where nothing varies and nothing differs; infinite, with the sign of the difference, where every
             question differs by the same.
         detectable: Minimum detectable effect: the smallest true difference, in the unit of the metric, that one test at
-            5 % on so many such questions finds in four of five repetitions. Infinite below 6 questions, where none can
-            be found; 0.0 where nothing varies.
+            5 % on so many such questions finds in four of five repetitions. At least what 8 questions that differ as much
+            as those do make, since the test needs 6 that agree. Infinite below 6 questions, where none can be found, and
+            where no question differs, which tells nothing of how much one would; 0.0 where all differ by the same.
+        differing: Questions on which the two differ.
     """
 
     n: int
@@ -56,6 +61,7 @@ class Paired:
     p: float
     effect: float
     detectable: float
+    differing: int
 
 
 def paired(before: Sequence[Share], after: Sequence[Share], seed: int = SEED) -> Paired:
@@ -89,7 +95,7 @@ def paired(before: Sequence[Share], after: Sequence[Share], seed: int = SEED) ->
     difference = of_after - of_before
     low, high = np.percentile(_differences(_resampled(columns, np.random.default_rng(seed))), [2.5, 97.5])
     spread = _spread(columns, of_before, of_after)
-    n = len(before)
+    n, differing = columns.shape[1], int((columns[2:] != columns[:2]).any(axis=0).sum())
     return Paired(
         n=n,
         before=of_before,
@@ -99,7 +105,8 @@ def paired(before: Sequence[Share], after: Sequence[Share], seed: int = SEED) ->
         high=max(difference, float(high)),
         p=_p(columns, difference, np.random.default_rng(seed)),
         effect=_effect(difference, spread, max(abs(of_before), abs(of_after))),
-        detectable=_Z * spread / math.sqrt(n) if n >= FEWEST else math.inf,
+        detectable=_detectable(columns, of_before, of_after, spread) if n >= FEWEST and differing else math.inf,
+        differing=differing,
     )
 
 
@@ -133,8 +140,9 @@ def _columns(before: Sequence[Share], after: Sequence[Share]) -> Array:
     columns = np.concatenate([np.asarray(shares, dtype=np.float64).T for shares in (before, after)])
     if not np.isfinite(columns).all():
         raise ValueError("a comparison takes finite numbers only")
+    columns = columns[:, columns[[1, 3]].any(axis=0)]
     wholes = columns[[1, 3]]
-    if (wholes < 0).any() or not wholes.any(axis=1).all():
+    if not wholes.size or (wholes < 0).any() or not wholes.any(axis=1).all():
         raise ValueError("the wholes of a metric are >= 0 and not all 0")
     return columns
 
@@ -189,10 +197,26 @@ def _spread(columns: Array, before: float, after: float) -> float:
     """Standard deviation over the questions of their influence on the difference; 0.0 where only rounding varies."""
     if columns.shape[1] == 1:
         return 0.0
-    parts, wholes = columns[[0, 2]], columns[[1, 3]]
-    influences = (parts - np.array([[before], [after]]) * wholes) / wholes.mean(axis=1, keepdims=True)
-    spread = float((influences[1] - influences[0]).std(ddof=1))
+    spread = float(_influences(columns, before, after).std(ddof=1))
     return spread if spread > _TINY * max(abs(before), abs(after)) else 0.0
+
+
+def _influences(columns: Array, before: float, after: float) -> Array:
+    """What each question adds to the difference, beyond the difference itself: shape (n,), mean 0."""
+    parts, wholes = columns[[0, 2]], columns[[1, 3]]
+    each = (parts - np.array([[before], [after]]) * wholes) / wholes.mean(axis=1, keepdims=True)
+    influences: Array = each[1] - each[0]
+    return influences
+
+
+def _detectable(columns: Array, before: float, after: float, spread: float) -> float:
+    n = columns.shape[1]
+    if not spread:
+        return 0.0
+    sizes = np.abs(_influences(columns, before, after) + after - before)
+    differing = sizes > _TINY * max(1.0, float(sizes.max()))
+    typical = float(sizes[differing].mean()) if differing.any() else 0.0
+    return float(max(_Z * spread / math.sqrt(n), _MOVED * typical / n))
 
 
 def _effect(difference: float, spread: float, scale: float) -> float:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from agentrag.core.errors import DataSetError
-from agentrag.evaluation.data.dataset import Gold, Query, Question
+from agentrag.evaluation.data.dataset import DataSet
 from agentrag.evaluation.folder.trec import ranked_outcomes, read_rankings
 
 
@@ -49,12 +49,17 @@ def test_a_ranking_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_rankings(tmp_path / "none.trec")
 
 
-def test_a_query_that_is_not_ranked_found_nothing_and_a_stranger_is_told(tmp_path: Path) -> None:
-    queries = [Query(Question(name, name), Gold(relevant={"a": 1})) for name in ("q", "r")]
-    first, second = ranked_outcomes({"q": ["a", "b"]}, queries, tmp_path)
-    assert first.answered is not None
-    assert second.answered is not None
-    assert [passage.record for passage in first.answered.passages or ()] == ["a", "b"]
-    assert second.answered.passages == ()
-    with pytest.raises(DataSetError, match="ranks documents for query 's'"):
-        ranked_outcomes({"s": ["a"]}, queries, tmp_path)
+def test_the_queries_of_a_ranking_are_those_that_it_names_and_strangers_are_told(rivers: Path) -> None:
+    data = DataSet(rivers)
+    (only,) = ranked_outcomes({"q2": ["p1", "p2"]}, data, rivers)
+    assert only.answered is not None
+    assert (only.query.id, [passage.record for passage in only.answered.passages or ()]) == ("q2", ["p1", "p2"])
+    with pytest.raises(DataSetError, match="ranks documents for query 'q9'"):
+        ranked_outcomes({"q9": ["p1"]}, data, rivers)
+    with pytest.raises(DataSetError, match="ranks document 'p9' for 'q1', which the data set does not have"):
+        ranked_outcomes({"q1": ["p1", "p9"]}, data, rivers)
+
+
+def test_scores_that_single_precision_cannot_tell_apart_are_equal_as_in_trec_eval(tmp_path: Path) -> None:
+    path = written(tmp_path, "q Q0 a 1 16.12345678 run", "q Q0 b 2 16.12345677 run")
+    assert read_rankings(path) == {"q": ["b", "a"]}

@@ -58,7 +58,7 @@ def test_failures_unjudged_questions_and_an_early_end_are_told(tmp_path: Path) -
 def test_one_run_is_neither_compared_nor_plotted_against_its_cost() -> None:
     report = report_on([STRONG])
     assert (report.comparison, report.refused, report.scatters, report.tradeoffs, best(report)) == (None, "", (), (), {})
-    assert [group.title for group in report.groups] == ["Answers", "Rankings", "Costs of a question"]
+    assert [group.title for group in report.groups] == ["Answers", "Rankings", "Refusals", "Costs of a question"]
 
 
 def test_runs_are_compared_with_the_first_and_plotted_in_one_metric_of_answers_and_one_of_rankings() -> None:
@@ -143,7 +143,7 @@ def test_runs_that_cannot_be_compared_are_told_beside_each_other_with_the_reason
     assert "was judged by different gold" in report.refused
     assert report.warnings[0].startswith("The runs were not asked the same questions")
     assert (report.scatters, report.tradeoffs) == ((), ())
-    assert len(report.groups) == 3
+    assert len(report.groups) == 4
 
 
 def test_a_run_in_which_nothing_was_answered_yet_is_told_without_numbers() -> None:

@@ -34,11 +34,11 @@ def test_a_failed_question_was_not_refused_and_is_no_credit_either() -> None:
     assert "broke" not in scores["wrongly_refused"]
 
 
-def test_without_unanswerable_questions_only_wrong_refusals_are_counted_and_only_where_anything_was_refused() -> None:
+def test_without_unanswerable_questions_only_wrong_refusals_are_counted() -> None:
     assert abstention_scores([Outcome(query("a"), SAID), Outcome(query("b"), REFUSED)]) == {
         "wrongly_refused": {"a": Share(0), "b": Share(1)}
     }
-    assert abstention_scores([Outcome(query("a"), SAID)]) == {}
+    assert abstention_scores([Outcome(query("a"), SAID)]) == {"wrongly_refused": {"a": Share(0)}}
 
 
 def test_with_unanswerable_questions_no_refusal_at_all_is_a_result() -> None:

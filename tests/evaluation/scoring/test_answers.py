@@ -31,10 +31,12 @@ def test_the_normal_form_is_that_of_squad(text: str, is_: str) -> None:
         ("forest forest", ["forest"], 0.0, 2 / 3),
         ("river", ["Black Forest"], 0.0, 0.0),
         ("", ["Black Forest"], 0.0, 0.0),
-        ("the", ["a"], 1.0, 1.0),
+        ("the", ["a"], 0.0, 0.0),
+        ("%", ["%"], 1.0, 1.0),
+        ("", ["%"], 0.0, 0.0),
         ("anything", [], 0.0, 0.0),
     ],
-    ids=["equal", "longer", "best-of-two", "repeated", "other", "empty", "both-empty", "no-gold"],
+    ids=["equal", "longer", "best-of-two", "repeated", "other", "empty", "only-articles", "only-signs", "refused", "no-gold"],
 )
 def test_exact_match_and_f1_take_the_best_golden_answer(answer: str, golden: list[str], em: float, overlap: float) -> None:
     assert exact(answer, golden) == em
@@ -67,7 +69,7 @@ def test_a_text_contains_an_answer_as_whole_words(text: str, golden: list[str], 
         ("in Rome", ["Athens", "in old Rome", "Rome now"], 2 * 2 / (2 + 3)),
         ("w w w", ["w w"], 2 * 2 / (3 + 2)),
         ("", ["Rome"], 0.0),
-        ("the", ["a"], 1.0),
+        ("the", ["a"], 0.0),
         ("Rome", [], 0.0),
     ],
     ids=["equal", "substitution", "order", "longer", "best-of-three", "repeated", "empty", "both-empty", "no-gold"],
@@ -90,7 +92,7 @@ def longest(first: list[str], second: list[str]) -> int:
 @given(WORDS, WORDS)
 def test_rouge_l_agrees_with_the_table_of_the_textbook_and_never_exceeds_f1(first: list[str], second: list[str]) -> None:
     answer, gold = " ".join(first), " ".join(second)
-    expected = 2 * longest(first, second) / (len(first) + len(second)) if first and second else float(first == second)
+    expected = 2 * longest(first, second) / (len(first) + len(second)) if first and second else 0.0
     assert rouge_l(answer, [gold]) == pytest.approx(expected)
     assert rouge_l(answer, [gold]) <= f1(answer, [gold])
 
@@ -126,6 +128,7 @@ def test_golden_answers_that_are_all_labels_of_one_kind_say_what_to_choose_among
         ("", ["no"], 0.0),
         ("The passage SUPPORTS the claim.", ["SUPPORTS"], 1.0),
         ("The passage refutes it; nothing supports it.", ["SUPPORTS"], 0.0),
+        ("The claim is refuted.", ["REFUTES"], 1.0),
         ("Yes", ["SUPPORTS"], 0.0),
         ("Rome", ["Rome"], 0.0),
     ],
@@ -138,7 +141,7 @@ def test_the_first_label_of_an_answer_is_what_it_says(answer: str, golden: list[
 def test_every_measure_of_any_text_is_in_0_to_1_and_1_for_an_answer_that_is_golden(text: str, golden: list[str]) -> None:
     for name, measure in MEASURES.items():
         assert 0.0 <= measure(text, golden) <= 1.0
-        if name in {"em", "f1", "rouge_l"} or (name == "contains" and normal(text)):
+        if text.strip() and (name in {"em", "f1", "rouge_l"} or (name == "contains" and normal(text))):
             assert measure(text, [*golden, text]) == 1.0
 
 

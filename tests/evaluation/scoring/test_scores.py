@@ -14,6 +14,7 @@ from agentrag.evaluation.statistics.intervals import Share, share
 from tests.evaluation.scoring.samples import REFUSED, cited, failed, found, query, unanswerable
 
 ANSWERS = {"em", "f1", "contains", "rouge_l"}
+ANSWERING = ANSWERS | {"wrongly_refused"}
 COSTS = {"calls", "tokens", "usd", "seconds"}
 
 
@@ -40,12 +41,13 @@ def test_what_answers_and_retrieves_has_the_metrics_of_both() -> None:
         "map": {"q1": 1.0, "q2": 0.5},
         "success@5": {"q1": 1.0, "q2": 1.0},
         "sufficiency@5": {"q1": 1.0, "q2": 1.0},
+        "wrongly_refused": {"q1": 0.0, "q2": 0.0},
     }
 
 
 def test_what_only_retrieves_has_no_answer_metrics_and_what_only_answers_no_ranking() -> None:
     assert list(score([Outcome(query("q"), Answered(passages=found("d1")))])) == list(DEFAULT)
-    assert set(score([Outcome(query("q"), Answered(answer="gold"))])) == ANSWERS
+    assert set(score([Outcome(query("q"), Answered(answer="gold"))])) == ANSWERING
     assert set(score([Outcome(query("q"), Answered(passages=found("d1"))), Outcome(unanswerable("u"), Answered())])) == set(
         DEFAULT
     )
@@ -73,10 +75,10 @@ def test_metrics_stand_in_the_order_of_tables_and_questions_in_that_of_the_outco
 
 def test_questions_without_gold_of_a_kind_do_not_count_for_it() -> None:
     unlabelled = Outcome(query("q", (), {}), Answered("gold", found("d1")))
-    assert score([unlabelled]) == {}
+    assert parts(score([unlabelled])) == {"wrongly_refused": {"q": 0.0}}
     judged = score([unlabelled, Outcome(query("r"), Answered("gold", found("d1")))])
-    assert all(set(values) == {"r"} for values in judged.values())
-    assert judged.keys() == ANSWERS | set(DEFAULT)
+    assert all(set(values) == {"r"} for name, values in judged.items() if name != "wrongly_refused")
+    assert judged.keys() == ANSWERING | set(DEFAULT)
 
 
 def test_questions_with_labels_for_answers_alone_have_the_accuracy_of_the_label() -> None:
@@ -95,7 +97,8 @@ def test_a_failed_question_counts_as_nothing_for_answers_and_rankings_and_is_lis
     summary = summarise(outcomes)
     assert summary.n == 2
     assert summary.failed == {"q2": "it broke"}
-    assert {name: value.mean for name, value in summary.metrics.items()} == dict.fromkeys(ANSWERS | set(DEFAULT), 0.5)
+    means = {name: value.mean for name, value in summary.metrics.items()}
+    assert means == dict.fromkeys(ANSWERS | set(DEFAULT), 0.5) | {"wrongly_refused": 0.0}
 
 
 def test_a_refusal_scores_nothing_even_where_its_words_are_in_a_golden_answer() -> None:
@@ -156,7 +159,13 @@ def test_usage_adds_up_node_by_node() -> None:
 
 
 def test_the_number_of_a_citation_is_not_mistaken_for_a_golden_answer() -> None:
-    assert parts(score([Outcome(query("q", ("1",)), Answered("There are many [1]."))]))["contains"] == {"q": 0.0}
+    asked = Outcome(query("q", ("1",)), Answered("There are many [1].", found("d1")))
+    assert parts(score([asked]))["contains"] == {"q": 0.0}
+
+
+def test_a_number_in_brackets_that_names_no_passage_is_a_word_of_the_answer() -> None:
+    asked = Outcome(query("q", ("42",)), Answered("The answer is [42] [1].", found("d1")))
+    assert parts(score([asked]))["contains"] == {"q": 1.0}
 
 
 def test_no_outcomes_have_no_scores() -> None:

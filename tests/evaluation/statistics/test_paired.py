@@ -137,7 +137,9 @@ def test_plain_values_have_the_figures_of_the_textbook() -> None:
     assert (found.n, found.before, found.after) == (8, 0.375, 0.59375)
     assert found.difference == mean(changes) == 0.21875
     assert found.effect == pytest.approx(0.21875 / spread)
-    assert found.detectable == pytest.approx((1.95996 + 0.84162) * spread / sqrt(8), rel=1e-5)
+    assert found.differing == 6
+    # (1.95996 + 0.84162) * spread / sqrt(8) would be .279; what 8 questions that differ by .375 each make is more
+    assert found.detectable == pytest.approx(8 * 0.375 / 8)
     assert found.low <= found.difference <= found.high
 
 
@@ -168,7 +170,7 @@ def test_common_wholes_give_the_interval_of_one_share() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "effect", "detectable"),
     [
-        ([0.3] * 6, [0.3] * 6, 0.0, 0.0),
+        ([0.3] * 6, [0.3] * 6, 0.0, inf),
         ([0.3, 0.6, 0.9] * 2, [0.4, 0.7, 1.0] * 2, inf, 0.0),
         ([0.4, 0.7, 1.0] * 2, [0.3, 0.6, 0.9] * 2, -inf, 0.0),
         ([0.5], [0.5], 0.0, inf),
@@ -183,6 +185,21 @@ def test_effects_without_variation_are_zero_or_infinite(
     found = paired(plain(before), plain(after))
     assert (found.effect, found.detectable) == (effect, detectable)
     assert found.low <= found.difference <= found.high
+
+
+@pytest.mark.parametrize("moved", [1, 2, 4, 6])
+def test_where_few_questions_differ_no_small_difference_is_called_detectable(moved: int) -> None:
+    n = 1000
+    found = paired(plain([0.0] * n), plain([1.0] * moved + [0.0] * (n - moved)))
+    assert found.detectable == pytest.approx(8 / n)
+    assert found.differing == moved
+
+
+def test_questions_that_say_nothing_of_a_ratio_in_either_system_are_not_counted() -> None:
+    before = [Share(1, 1), *[Share(0, 0)] * 19]
+    after = [Share(0, 0), Share(0, 1), Share(0, 1), *[Share(0, 0)] * 17]
+    found = paired(before, after)
+    assert (found.n, found.differing, found.detectable) == (3, 3, inf)
 
 
 @pytest.mark.parametrize("n", [1, 5])
