@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from filelock import FileLock, Timeout
 
 from agentrag.app import Graph
 from agentrag.core.calls import new_run_id
-from agentrag.core.errors import DataSetError, StoreError
+from agentrag.core.errors import DataSetError, StoreError, unknown
 from agentrag.core.ports import Journal
 from agentrag.core.settings import Settings, load_settings
 from agentrag.evaluation.asking.ask import Outcome, ask_all
+from agentrag.evaluation.asking.retrievers import RETRIEVERS
 from agentrag.evaluation.data.dataset import DataSet, Query
 from agentrag.evaluation.data.halves import sample
 from agentrag.evaluation.data.recordings import RecordedOutputs
@@ -59,7 +61,7 @@ async def evaluate(
     data: DataSet | Path | str,
     *,
     settings: Settings | None = None,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     watch: Watch = QUIETLY,
     **options: Any,
 ) -> Evaluation:
@@ -82,15 +84,21 @@ async def evaluate(
         SpecError, SettingsError, CatalogueError, StoreError: The graph or its back ends cannot be had.
     """
     settings, dataset = settings or load_settings(), data if isinstance(data, DataSet) else DataSet(Path(data))
-    name = system if isinstance(system, str) else system.ref or system.spec.name
+    name = _named(system)
     if dataset.split is not None:
         options.setdefault("split", dataset.split)
-    setup = Setup(name, str(dataset.folder), **options)
-    run = new_run_id(f"{dataset.name}-{Path(name).stem}")
-    path = folder or settings.own(settings.home) / "evals" / run
-    if path.exists():
+    setup = Setup(name, str(dataset.folder.resolve()), **options)
+    path = Path(folder or settings.own(settings.home) / "evals" / new_run_id(f"{dataset.name}-{Path(name).stem}"))
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreError(f"{path} is there already; an evaluation makes its own folder.")
     return await _evaluated(setup, system, settings, RunFolder(path), watch)
+
+
+def _named(system: str | Graph) -> str:
+    """What the system is called in a setup; files by their absolute paths, so that it is found from anywhere."""
+    if isinstance(system, Graph):
+        return system.ref or system.spec.name
+    return system if system in RETRIEVERS or not Path(system).is_file() else str(Path(system).resolve())
 
 
 async def resume(
@@ -112,7 +120,7 @@ async def resume(
         RunError, SpecError, SettingsError, CatalogueError: As from `evaluate`.
     """
     kept = RunFolder(Path(folder))
-    setup = Setup.of(kept.about()["setup"])
+    setup = Setup.of(kept.about().get("setup"))
     return await _evaluated(setup, graph or setup.system, settings or load_settings(), kept, watch)
 
 
@@ -126,13 +134,16 @@ async def _evaluated(setup: Setup, given: str | Graph, settings: Settings, folde
         with _held(folder, about, queries, system.sources), closing(_journal(setup, system, folder)) as journal:
             done = {name: outcome for name, outcome in folder.outcomes(queries).items() if outcome.answered}
             left = [query for query in queries if query.id not in done]
+            if left and not setup.cassette:  # what a cassette answers needs nothing that would have to be started
+                await system.warm()
             watch.asking(folder.path, len(left))
 
             def answered(outcome: Outcome) -> None:
                 folder.add(outcome)
                 watch.answered(outcome)
 
-            asked = await ask_all(system.asking(journal, folder.run), left, setup.concurrency, answered)
+            ask = system.asking(journal, folder.about()["run"])
+            asked = await ask_all(ask, left, setup.concurrency, answered, hopeful=bool(done))
             done |= {outcome.query.id: outcome for outcome in asked}
             found = Evaluation(folder.run, folder.about(), tuple(done[query.id] for query in queries), folder.path)
             folder.finish(found.outcomes, found.scores, found.as_json())
@@ -140,7 +151,7 @@ async def _evaluated(setup: Setup, given: str | Graph, settings: Settings, folde
 
 
 def _sampled(setup: Setup, data: DataSet) -> list[Query]:
-    there = [query for query in data.queries() if _meant(query, setup.where)]
+    there = [query for query in _known_fields(data.queries(), setup.where) if _meant(query, setup.where)]
     if setup.recorded:
         known = RecordedOutputs(data.folder).table(setup.recorded).keys()
         there = [query for query in there if query.id in known]
@@ -153,11 +164,28 @@ def _sampled(setup: Setup, data: DataSet) -> list[Query]:
     others = sample(data.unanswerable(), setup.half, setup.unanswerable)
     if not others:
         raise DataSetError(f"{data.folder} has no unanswerable questions in the half '{setup.half}'.")
+    if twice := sorted({query.id for query in queries} & {query.id for query in others}):
+        raise DataSetError(f"{data.folder}: id '{twice[0]}' is that of a query and of an unanswerable question.")
     return [*queries, *others]
 
 
+def _known_fields(queries: Iterable[Query], where: Mapping[str, str]) -> list[Query]:
+    """The queries; a DataSetError where none of them has a field that is asked for."""
+    there = list(queries)
+    known = {name for query in there for name in query.gold.fields}
+    if strangers := [name for name in where if name not in known]:
+        raise DataSetError(unknown("field", strangers[0], known))
+    return there
+
+
 def _meant(query: Query, where: Mapping[str, str]) -> bool:
-    return all(str(query.gold.fields.get(name)) == value for name, value in where.items())
+    fields = query.gold.fields
+    return all(name in fields and _as_text(fields[name]) == value for name, value in where.items())
+
+
+def _as_text(value: Any) -> str:
+    """A field as it is written on a command line: texts as they are, other values as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _journal(setup: Setup, system: System, folder: RunFolder) -> Journal:
@@ -169,6 +197,7 @@ def _journal(setup: Setup, system: System, folder: RunFolder) -> Journal:
 
 def _about(setup: Setup, data: DataSet) -> dict[str, Any]:
     return {
+        "run": new_run_id(),
         "setup": setup.as_json(),
         "command": setup.command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -181,7 +210,7 @@ def _about(setup: Setup, data: DataSet) -> dict[str, Any]:
 @contextmanager
 def _held(folder: RunFolder, about: Mapping[str, Any], queries: Sequence[Query], sources: Mapping[str, str]) -> Iterator[None]:
     """Hold the run folder: made where it is new, else seen to be of the same evaluation."""
-    new = not folder.path.exists()
+    new = not folder.path.exists() or not any(folder.path.iterdir())
     if new:
         folder.begin(about, queries, sources)
     lock = FileLock(folder.path / ".lock")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,10 +11,11 @@ from typing import Any
 from agentrag.app import Graph
 from agentrag.back_ends import open_deps
 from agentrag.core.deps import Deps
-from agentrag.core.errors import DataSetError
-from agentrag.core.ports import Journal, Searcher
+from agentrag.core.errors import DataSetError, UnknownNameError
+from agentrag.core.ports import Journal, Searcher, Startable
 from agentrag.core.prompts import Prompts
 from agentrag.core.settings import Settings
+from agentrag.core.types import SearchRequest
 from agentrag.evaluation.asking.ask import Answered, Ask
 from agentrag.evaluation.asking.graphs import answering, check_inputs, signals_of
 from agentrag.evaluation.asking.plain import PlainBm25
@@ -38,6 +39,10 @@ _DIGITS = 16
 Ingesting = Callable[[Progress], None]
 
 
+async def _nothing() -> None:
+    """Nothing takes long to start."""
+
+
 @dataclass(frozen=True)
 class System:
     """What is evaluated.
@@ -47,12 +52,14 @@ class System:
         about: What is to be known of it beside its setup: hashes, models, collection.
         sources: Texts that its graph can be built from again; none of a retriever.
         pays: Whether its calls cost something, so that they are to be recorded.
+        warm: Starts what takes long to start, so that the first question is not charged for it.
     """
 
     asking: Callable[[Journal, str], Ask]
     about: Mapping[str, Any]
     sources: Mapping[str, str] = field(default_factory=dict)
     pays: bool = False
+    warm: Callable[[], Awaitable[None]] = _nothing
 
 
 @asynccontextmanager
@@ -76,10 +83,19 @@ async def open_system(
     if isinstance(given, str) and given in RETRIEVERS:
         opening = _retriever(setup, data, settings, watch)
     else:
-        graph = given if isinstance(given, Graph) else Graph.load(given)
+        graph = given if isinstance(given, Graph) else _loaded(given)
         opening = _graph(setup, graph, data, queries, settings, watch)
     async with opening as system:
         yield system
+
+
+def _loaded(name: str) -> Graph:
+    try:
+        return Graph.load(name)
+    except UnknownNameError as error:
+        if error.kind != "graph" or "/" in name or name.endswith((".yaml", ".yml")):
+            raise
+        raise UnknownNameError("graph or retriever", name, {*error.known, *RETRIEVERS}) from error
 
 
 @asynccontextmanager
@@ -101,8 +117,11 @@ def _searching(name: str, searcher: Searcher, depth: Depth, models: Mapping[str,
     def asking(journal: Journal, run: str) -> Ask:
         return retriever(name, Deps({}, {"docs": searcher}, Prompts(), journal, run=run), depth)
 
+    async def warm() -> None:
+        await searcher.search(SearchRequest("?", k=1, mode=RETRIEVERS[name]))
+
     about = {"system": {"kind": "retriever", "name": name, **depth.as_json()}, "models": models, "collection": _of(searcher)}
-    return System(asking, about)
+    return System(asking, about, warm=warm)
 
 
 @asynccontextmanager
@@ -130,6 +149,13 @@ async def _graph(
 
             return ask
 
+        async def warm() -> None:
+            if deps.embedder is not None:
+                await deps.embedder.embed(["?"])
+            for model in deps.models.values():
+                if isinstance(model, Startable):
+                    await model.start()
+
         models = {slot: model.name for slot, model in sorted(deps.models.items())}
         models |= {"embedder": settings.embedder} if slots else {}
         about = {
@@ -138,7 +164,7 @@ async def _graph(
             "collection": {slot: _of(searcher) for slot, searcher in sorted(deps.collections.items())},
             "signals": dict(signals),
         }
-        yield System(asking, about, manifest.sources, pays=True)
+        yield System(asking, about, manifest.sources, pays=True, warm=warm)
 
 
 async def _collection(setup: Setup, data: DataSet, settings: Settings, watch: Ingesting) -> str:

@@ -14,15 +14,16 @@ import pytest
 from filelock import FileLock
 
 from agentrag import Graph, compare, evaluate, load_evaluation
-from agentrag.core.errors import DataSetError, RunError, StoreError
+from agentrag.core.errors import DataSetError, RunError, StoreError, UnknownNameError
 from agentrag.core.settings import Settings
 from agentrag.evaluation.data.dataset import DataSet
+from agentrag.evaluation.evaluation import ranked_evaluation
 from agentrag.evaluation.scoring.metrics import metric
 from agentrag.evaluations import Watch, resume
 from agentrag.journal.history import History
 from agentrag.nodes.compose import Compose
 from agentrag.testing.server import Reply, Script, StubChatServer
-from tests.evaluation.conftest import ECHO, write_rivers
+from tests.evaluation.conftest import ECHO, write_lines, write_rivers
 
 RECALLED = """\
 agentrag: 1
@@ -163,6 +164,7 @@ async def test_an_evaluation_of_something_else_by_now_is_not_gone_on_with(
 
 async def test_a_folder_is_never_written_over(rivers: Path, settings: Settings) -> None:
     (rivers.parent / "run").mkdir()
+    (rivers.parent / "run" / "mine.txt").write_text("kept")
     with pytest.raises(StoreError, match="is there already"):
         await evaluate("bm25-plain", rivers, settings=settings, folder=rivers.parent / "run")
 
@@ -257,3 +259,91 @@ async def test_what_does_not_fit_is_told_before_anything_is_asked(
     with pytest.raises(DataSetError, match=says):
         await evaluate("bm25-plain", rivers, settings=settings, **options)
     assert not (settings.home / "evals").exists()
+
+
+async def test_an_evaluation_goes_on_from_another_folder_and_under_another_name(
+    rivers: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(settings, ["North Sea"]) as (served_settings, server):
+        echo(rivers.parent)
+        monkeypatch.chdir(rivers.parent)
+        options = {"settings": served_settings, "folder": "run", "cassette": "tape.sqlite"}
+        await evaluate("graph.yaml", "rivers", **options)  # type: ignore[arg-type]  # as a user would write it
+        (rivers.parent / "run" / "answers.jsonl").unlink()
+        (rivers.parent / "run").rename(rivers.parent / "moved")
+        (rivers.parent / "elsewhere").mkdir()
+        monkeypatch.chdir(rivers.parent / "elsewhere")
+        found = await resume(rivers.parent / "moved", settings=served_settings)
+    assert (found.n, len(server.bodies)) == (3, 3)
+    assert list((rivers.parent / "elsewhere").iterdir()) == []
+
+
+async def test_two_runs_with_one_cassette_and_folders_of_one_name_are_two_runs(rivers: Path, settings: Settings) -> None:
+    hot = ECHO.replace("model: writer}", "model: writer, temperature: 0.7}")
+    async with served(settings, ["North Sea"]) as (served_settings, server):
+        graph = echo(rivers.parent, hot)
+        for seed in ("one", "two"):
+            cassette = rivers.parent / "tape.sqlite"
+            await evaluate(graph, rivers, settings=served_settings, folder=rivers.parent / seed / "run", cassette=cassette)
+    assert len(server.bodies) == 6  # what is drawn at random is drawn again
+
+
+async def test_questions_that_never_succeed_do_not_keep_an_evaluation_from_ending(rivers: Path, settings: Settings) -> None:
+    def moody(body: dict[str, Any]) -> Script:
+        return Reply(status=400, error="never") if "Danube" in str(body) else "North Sea"
+
+    async with served(settings, moody) as (served_settings, _):
+        await evaluate(echo(rivers.parent), rivers, settings=served_settings, folder=rivers.parent / "run")
+        again = await resume(rivers.parent / "run", settings=served_settings)
+    assert list(again.failed) == ["q1"]
+    assert again.n == 3
+
+
+async def test_an_id_is_of_a_query_or_of_an_unanswerable_question(rivers: Path, settings: Settings) -> None:
+    (rivers / "unanswerable.jsonl").write_text('{"id": "q1", "text": "How long is the Nile?"}\n')
+    with pytest.raises(DataSetError, match="id 'q1' is that of a query and of an unanswerable question"):
+        await evaluate(as_asked("x"), rivers, settings=settings, unanswerable=5)
+
+
+async def test_queries_are_chosen_by_their_fields(rivers: Path, settings: Settings) -> None:
+    found = await evaluate("bm25-plain", rivers, settings=settings, where={"type": "place"})
+    assert [outcome.query.id for outcome in found.outcomes] == ["q1"]
+    with pytest.raises(DataSetError, match=r"Unknown field 'tpye'\. Did you mean 'type'"):
+        await evaluate("bm25-plain", rivers, settings=settings, where={"tpye": "place"})
+    with pytest.raises(DataSetError, match="no questions in the half 'all', where type is 'None'"):
+        await evaluate("bm25-plain", rivers, settings=settings, where={"type": "None"})
+
+
+async def test_a_name_that_is_neither_graph_nor_retriever_is_told_with_both(rivers: Path, settings: Settings) -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown graph or retriever 'bm52'\. Did you mean 'bm25'"):
+        await evaluate("bm52", rivers, settings=settings)
+
+
+async def test_ids_with_white_space_are_ranked_written_and_read_again(tmp_path: Path, settings: Settings) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    write_lines(folder / "corpus.jsonl", [{"id": "Get  the\u00a0news", "text": "news of today"}, {"id": 7, "text": "weather"}])
+    write_lines(folder / "queries.jsonl", [{"id": "q 1", "text": "news"}, {"id": 2, "text": "weather"}])
+    (folder / "qrels.tsv").write_text("q\td\ts\nq 1\tGet  the\u00a0news\t1\n2\t7\t1\n", encoding="utf-8")
+    found = await evaluate("bm25-plain", folder, settings=settings, folder=tmp_path / "my run", metrics=("success@1",))
+    assert found.metrics["success@1"].mean == 1.0
+    lines = (tmp_path / "my run" / "run.trec").read_text(encoding="utf-8").splitlines()
+    assert sorted(lines) == ["2 Q0 7 1 1 my%20run", "q%201 Q0 Get%20%20the%C2%A0news 1 1 my%20run"]
+    again = ranked_evaluation(tmp_path / "my run" / "run.trec", DataSet(folder)).scored_by(["success@1"])
+    assert again.metrics["success@1"].mean == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"concurrency": 0}, "concurrency is a whole number, 1 or more"),
+        ({"limit": -1}, "limit is a whole number"),
+        ({"half": "both"}, "half is one of tune, report, all"),
+        ({"recorded": "foo"}, "recorded is one of"),
+    ],
+)
+async def test_a_setup_that_makes_no_sense_is_refused(
+    rivers: Path, settings: Settings, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(DataSetError, match=says):
+        await evaluate("bm25-plain", rivers, settings=settings, **options)

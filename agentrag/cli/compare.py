@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from agentrag.cli.console import errors, fail, say, say_json
-from agentrag.cli.evaluated import DataOption, MetricOption, SplitOption, load
+from agentrag.cli.evaluated import DataOption, MetricOption, SplitOption, load, rankings
 from agentrag.cli.options import JsonOption
 
 
@@ -17,7 +17,7 @@ def compare(
     metrics: MetricOption = None,
     data: DataOption = None,
     split: SplitOption = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.md", help="Write Markdown there.")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE.md", help="Write Markdown there.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs with the first one, question by question.
@@ -32,7 +32,7 @@ def compare(
 
         if len(runs) < 2:
             raise fail("a comparison takes two runs or more", 2)
-        found = compared(*load(runs, data, split), metrics=metrics)
+        found = compared(*load(runs, data, split, rankings(metrics)), metrics=metrics)
         if out:
             out.write_text(markdown_of(found), encoding="utf-8")
         if as_json:

@@ -20,6 +20,22 @@ if TYPE_CHECKING:
     from agentrag.evaluation.asking.ask import Outcome
     from agentrag.evaluations import Evaluation, Watch
 
+_UNSAID: dict[str, Any] = {
+    "split": None,
+    "half": "all",
+    "limit": None,
+    "unanswerable": 0,
+    "whole": False,
+    "where": {},
+    "recorded": None,
+    "inputs": {},
+    "fields": {},
+    "models": {},
+    "cassette": None,
+    "concurrency": 1,
+    "metrics": None,
+}
+"""What options hold that nobody gave."""
 REGRESSED = 3
 """Exit code where a regression was to be an error."""
 _SILENCE = 30.0
@@ -85,7 +101,7 @@ def evaluate(
         Path | None, typer.Option("--cassette", metavar="FILE", help="Record every call once; later runs replay it.")
     ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Questions in flight.")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where the run folder is made.")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where the run folder is made.")] = None,
     again: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with an evaluation that stopped.")] = None,
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="RUN", help="Compare with an earlier run.")] = None,
     fail_on: Annotated[
@@ -106,7 +122,9 @@ def evaluate(
     options |= {"metrics": tuple(metrics)} if metrics else {}
     if fail_on and not baseline:
         raise fail("--fail-on needs a --baseline", 2)
-    _check(system, data, again)
+    _check(
+        system, data, again, [name for name, value in options.items() if value != _UNSAID[name]] + (["output"] if out else [])
+    )
 
     async def main() -> None:
         from agentrag.core.settings import load_settings  # lazy: --help needs none of it
@@ -128,9 +146,10 @@ def evaluate(
     run_async(main)
 
 
-def _check(system: str | None, data: Path | None, again: str | None) -> None:
-    if again and (system or data):
-        raise fail("--resume takes all it needs from the run: no GRAPH and no --data beside it", 2)
+def _check(system: str | None, data: Path | None, again: str | None, said: list[str]) -> None:
+    if again and (system or data or said):
+        beside = "no GRAPH and no --data" if system or data else f"no --{said[0]}"
+        raise fail(f"--resume takes all it needs from the run: {beside} beside it", 2)
     if not again and not (system and data):
         raise fail("say what to evaluate, and on what: agentrag eval GRAPH --data DIR", 2)
 
@@ -141,20 +160,22 @@ def _print(found: Evaluation, before: Evaluation | None, *, as_json: bool) -> bo
     from agentrag.evaluation.regression import regressions
     from agentrag.evaluation.wording import text_of
 
+    if not as_json:
+        show(found)
+    note(f"run folder: {found.folder}")  # before the comparison, which may find that the two cannot be compared
     compared = compare(before, found) if before else None
     lost = regressions(before, found) if before else []
     if as_json:
         more: dict[str, Any] = {"comparison": compared.as_json()} if compared else {}
         more |= {"regressions": {each.what: each.why for each in lost}} if before else {}
         say_json({**found.as_json(), **more})
-    else:
-        show(found)
-        if compared:
-            say()
-            say(text_of(compared))
+    elif compared:
+        say()
+        say(text_of(compared))
     for each in lost:
         note(f"regression: {each.what}: {each.why}")
-    note(f"run folder: {found.folder}")
+    if before and not lost:
+        note(f"no regression against {before.folder}")
     return bool(lost)
 
 

@@ -71,16 +71,22 @@ def load(names: Sequence[str], data: Path | None, split: str | None, metrics: Se
     return found
 
 
+def rankings(metrics: Sequence[str] | None) -> list[str]:
+    """Those of the metrics that are of rankings, which are computed for any k; none where none are named."""
+    return [name for name in metrics or () if "@" in name or name == "map"]
+
+
 def show(evaluation: Evaluation) -> None:
     """The metrics as a table, what was paid as another; failures and what was not judged as notes on standard error."""
     from agentrag.evaluation.scoring.metrics import metric  # lazy: as above
 
-    say(f"{'metric':24}{'mean':>10}   95 % interval        over {evaluation.n} questions")
+    say(f"{'metric':24}{'n':>6}{'mean':>10}   95 % interval")
     for name, value in evaluation.metrics.items():
         if value.high == 0.0 and metric(name).kind == "cost":
             continue
         low, mean, high = (_figure(number) for number in (value.low, value.mean, value.high))
-        say(f"{name:24}{mean:>10}   {low} to {high}")
+        n = sum(share.whole > 0 for share in evaluation.scores[name].values())
+        say(f"{name:24}{n:6,}{mean:>10}   {low} to {high}")
     if evaluation.usage:
         say()
         say(f"{'node':16}{'calls':>8}{'reused':>8}{'prompt tokens':>15}{'generated':>11}{'seconds':>10}{'USD':>9}")

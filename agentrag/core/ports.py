@@ -40,6 +40,19 @@ class ChatModel(Protocol):
 
 
 @runtime_checkable
+class Startable(Protocol):
+    """A model that takes long to start."""
+
+    async def start(self) -> None:
+        """Start it, where it does not run yet; nothing is asked and nothing paid.
+
+        Raises:
+            ModelError: It does not start.
+        """
+        ...
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """Texts to unit vectors."""
 

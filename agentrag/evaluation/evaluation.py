@@ -176,7 +176,7 @@ def labelled(runs: Sequence[Evaluation]) -> list[Evaluation]:
 
     Where two would be called the same, what was set for them is added, and last the end of their ids.
     """
-    for label in (_system, _system_as_set, lambda run: f"{_system_as_set(run)} {run.run[-8:]}", lambda run: run.run):
+    for label in (_system, _system_as_set, lambda run: f"{_system_as_set(run)} {run.run[-8:]}", _place, lambda run: run.run):
         names = [run.name or label(run) for run in runs]
         if len(set(names)) == len(names):
             break
@@ -188,6 +188,11 @@ def _system(run: Evaluation) -> str:
     if not _GIVEN.match(run.run):
         return run.run
     return Path(str(run.about.get("setup", {}).get("system", run.run))).stem
+
+
+def _place(run: Evaluation) -> str:
+    """The folder with the one that it is in."""
+    return run.run if run.folder is None else "/".join(run.folder.resolve().parts[-2:])
 
 
 def _system_as_set(run: Evaluation) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from agentrag.core.errors import DataSetError
 from agentrag.core.ports import RecordingKind
@@ -51,16 +52,35 @@ class Setup:
     concurrency: int = 1
     metrics: tuple[str, ...] = DEFAULT
 
+    def __post_init__(self) -> None:
+        for path in ("data", "cassette"):
+            if isinstance(getattr(self, path), Path):
+                object.__setattr__(self, path, str(getattr(self, path)))
+        if self.cassette:
+            object.__setattr__(self, "cassette", str(Path(self.cassette).resolve()))
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        _check("half", self.half, (*get_args(Half), "all"))
+        _check("recorded", self.recorded, (None, *get_args(RecordingKind)))
+        for name, least in (("concurrency", 1), ("limit", 1), ("unanswerable", 0)):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise DataSetError(f"{name} is a whole number, {least} or more, not {value!r}.")
+
     def as_json(self) -> dict[str, Any]:
         """The setup as JSON data."""
         return asdict(self) | {"metrics": list(self.metrics)}
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Setup:
+    def of(cls, data: Any) -> Setup:
         """The setup from its JSON data; a DataSetError where a key is not known, so that nothing asked for is ignored."""
+        if not isinstance(data, dict):
+            raise DataSetError("This evaluation does not say its setup.")
         if strangers := sorted(data.keys() - {each.name for each in fields(cls)}):
             raise DataSetError(f"The setup of this evaluation says '{strangers[0]}', which this version does not know.")
-        return cls(**{**data, "metrics": tuple(data.get("metrics", DEFAULT))})
+        try:
+            return cls(**{**data, "metrics": tuple(data.get("metrics", DEFAULT))})
+        except TypeError as error:
+            raise DataSetError(f"The setup of this evaluation is damaged: {error}.") from error
 
     @property
     def command(self) -> str:
@@ -82,3 +102,8 @@ class Setup:
         yield from ("--concurrency", str(self.concurrency)) if self.concurrency > 1 else ()
         for metric in () if self.metrics == DEFAULT else self.metrics:
             yield from ("--metric", metric)
+
+
+def _check(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        raise DataSetError(f"{name} is one of {', '.join(str(each) for each in known if each)}, not {value!r}.")

@@ -96,6 +96,11 @@ class LlamaCppModel:
             self._uses = True
             self.server.users += 1
 
+    async def start(self) -> None:
+        """Start the server, where it does not run yet; see `agentrag.core.ports.Startable`."""
+        self._hold()
+        await self.server.address()
+
     async def _current(self) -> OpenAIModel:
         address = await self.server.address()
         if self._client is None or self._client[0] is not address:

@@ -9,6 +9,9 @@ from functools import lru_cache
 LONGEST = 300
 """Characters; what is longer and stands on several lines is a table or a list without punctuation, and each line counts."""
 
+_KEPT = 2000
+"""Characters up to which a text may be a passage; whole documents are not kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -32,12 +35,16 @@ def sentences(text: str, language: str = "en") -> list[Span]:
     >>> [span.text for span in sentences("Mr. Bean came. He sat.")]
     ['Mr. Bean came.', 'He sat.']
     """
-    return list(_cut(text, language))
+    return list(_kept(text, language) if len(text) <= _KEPT else _cut(text, language))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
+def _kept(text: str, language: str) -> tuple[Span, ...]:
+    """The sentences of a text that may come again, as passages do."""
+    return _cut(text, language)
+
+
 def _cut(text: str, language: str) -> tuple[Span, ...]:
-    """The sentences of a text; passages come again and again."""
     # lazy: a compiled module that only retrieval and citing need
     from sentencex import get_sentence_boundaries
 

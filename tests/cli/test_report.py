@@ -16,7 +16,7 @@ from tests.evaluation.report.samples import HOSTILE, made
 def keep(evaluation: Evaluation, folder: Path) -> None:
     """Write an evaluation as one that was run."""
     run = RunFolder(folder)
-    run.begin(evaluation.about, [outcome.query for outcome in evaluation.outcomes], {})
+    run.begin({"run": evaluation.run, **evaluation.about}, [outcome.query for outcome in evaluation.outcomes], {})
     run.finish(evaluation.outcomes, evaluation.scores, evaluation.as_json())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,20 @@ def test_more_buckets_than_the_queries_fill_are_told(command: Command, kinds: Pa
     done = command("split", "kinds", "--protocol", "extrapolation", "--buckets", "40", AGENTRAG_CACHE=str(cache))
     assert (done.code, done.out) == (1, "")
     assert done.err == "error: 36 queries are too few for 40 buckets, or too many of them are equal.\n"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("protocol", ["interpolation", "extrapolation"])
+def test_a_bucket_without_a_query_to_test_on_is_told_and_no_file_is_left(
+    command: Command, tmp_path: Path, cache: Path, protocol: str
+) -> None:
+    quiz = Path(__file__).parents[2] / "examples" / "quiz"
+    arguments = ("split", str(quiz), "--protocol", protocol, "--buckets", "5", "-o", "folds.json")
+    done = command(*arguments, AGENTRAG_CACHE=str(cache))
+    assert (done.code, done.out) == (1, "")
+    said = r"error: Fold \d of 5 has no query to test on, in the report half\. Use fewer buckets, or more queries\.\n"
+    assert re.fullmatch(said, done.err)
+    assert not (tmp_path / "folds.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ class DataSet:
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
-            raise DataSetError(f"{self.folder} is not a folder. Give the folder of a data set, with corpus.jsonl.gz in it.")
+            raise DataSetError(
+                f"{self.folder} is not a folder. Give the folder of a data set, with corpus.jsonl and queries.jsonl in it."
+            )
 
     @property
     def name(self) -> str:
@@ -190,9 +192,18 @@ def _query(place: str, row: dict[str, Any], relevant: dict[str, int], *, answera
     answers = row.get("answers", [])
     if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
         raise DataSetError(f"{place}: 'answers' should be a list of texts.")
-    question = Question(row["id"], text_of(place, row, "text"), _history(place, row.get("history", [])))
+    question = Question(row["id"], _whole(place, text_of(place, row, "text")), _history(place, row.get("history", [])))
     fields = {key: value for key, value in row.items() if key not in {"id", "text", "history", "answers"}}
     return Query(question, Gold(tuple(answers), relevant, fields, answerable))
+
+
+def _whole(place: str, text: str) -> str:
+    """The text, where it is one that files can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataSetError(f"{place}: 'text' holds half a character ({error.reason}).") from error
+    return text
 
 
 def _history(place: str, turns: object) -> tuple[Message, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agentrag.core.errors import DataSetError, unknown
 from agentrag.evaluation.data.dataset import Query
-from agentrag.evaluation.scoring.answers import normal
+from agentrag.evaluation.scoring.answers import contains, exact, labels
 
-GOLD = frozenset({"answers", "evidences", "calls", "steps", "long_answer", "doc", "facts", "qrels"})
+GOLD = frozenset({"answers", "evidences", "calls", "steps", "long_answer", "doc", "facts", "qrels", "answerability"})
 """Fields that hold what a query is judged by, or how its answer is found."""
+_CHANCE = 0.1
+"""Part of the queries in which a field may say the answer, as the name of a topic may."""
 
 
 def fed(queries: Sequence[Query], fields: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -50,12 +52,37 @@ def _refuse_gold(field: str, queries: Sequence[Query]) -> None:
         raise DataSetError(f"Field '{field}' holds what the answers are judged by: no graph gets it.")
     if not any(field in query.gold.fields for query in queries):
         raise DataSetError(unknown("field", field, {name for query in queries for name in query.gold.fields} - GOLD))
-    judged = [query for query in queries if query.gold.answers]
-    telling = [query for query in judged if _says(query.gold.fields.get(field), query.gold.answers)]
-    if judged and 2 * len(telling) > len(judged):
-        what = f"in {len(telling)} of {len(judged)} queries it is one of the accepted answers"
+    for query in queries:
+        if names := sorted(GOLD & _names(query.gold.fields.get(field))):
+            raise DataSetError(f"Field '{field}' holds '{names[0]}', what the answers are judged by: no graph gets it.")
+    telling = [query.id for query in queries if _tells(query.gold.fields.get(field), query)]
+    if len(telling) > _CHANCE * len(queries):
+        what = f"in {len(telling)} of {len(queries)} queries it says an accepted answer or a relevant document"
         raise DataSetError(f"Field '{field}' holds the answers ({what}): no graph gets it.")
 
 
-def _says(value: Any, answers: Sequence[str]) -> bool:
-    return isinstance(value, str) and normal(value) in map(normal, answers)
+def _tells(value: Any, query: Query) -> bool:
+    """Whether a value says an accepted answer, or names a relevant document."""
+    answers = query.gold.answers
+    says = exact if labels(answers) else contains  # "no" stands in many a text
+    relevant = {document for document, score in query.gold.relevant.items() if score > 0}
+    return any(text in relevant or says(text, answers) for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, and its numbers as texts."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _names(value: Any) -> set[str]:
+    """All names in a value, at any depth."""
+    if isinstance(value, Mapping):
+        return set(value).union(*map(_names, value.values()))
+    return set().union(*map(_names, value)) if isinstance(value, list) else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agentrag.core.errors import DataSetError
@@ -19,15 +19,25 @@ def judgements(path: Path) -> dict[str, dict[str, int]]:
         DataSetError: A line is wrong, or judges a document twice for a query.
     """
     judged: dict[str, dict[str, int]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        next(rows, None)
-        for number, row in enumerate(rows, start=2):
-            query, document, score = _judgement(f"{path}:{number}", row)
-            if document in judged.setdefault(query, {}):
-                raise DataSetError(f"{path}:{number}: judges document '{document}' twice for query '{query}'.")
-            judged[query][document] = score
+    for number, row in _rows(path):
+        query, document, score = _judgement(f"{path}:{number}", row)
+        if document in judged.setdefault(query, {}):
+            raise DataSetError(f"{path}:{number}: judges document '{document}' twice for query '{query}'.")
+        judged[query][document] = score
     return judged
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and fields of every line after the header that is not blank."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
+                if number > 1 and row:
+                    yield number, row
+                elif row and row[-1].lstrip("-").isdigit():
+                    raise DataSetError(f"{path}:1: should be a header line, and looks like a judgement: {row}.")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataSetError(f"{path} cannot be read: {error}") from error
 
 
 def _judgement(place: str, row: list[str]) -> tuple[str, str, int]:

@@ -21,6 +21,8 @@ def unique(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for place, row in rows(path):
         if "id" not in row and "_id" in row:
             row["id"] = row.pop("_id")
+        if isinstance(row.get("id"), int) and not isinstance(row["id"], bool):
+            row["id"] = str(row["id"])
         name = text_of(place, row, "id")
         if name in seen:
             raise DataSetError(f"{place}: id '{name}' is already taken at {seen[name]}.")

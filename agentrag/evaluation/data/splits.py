@@ -55,7 +55,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Splits:
-    """The folds of one protocol, and what they were made from.
+    """The folds of one protocol, and what they were made from; ValueError where they have no `opposite`.
 
     Attributes:
         protocol: How they were made.
@@ -76,13 +76,13 @@ class Splits:
     def __post_init__(self) -> None:
         if len(self.folds) != self.buckets:
             raise ValueError(f"has {len(self.folds)} folds for {self.buckets} buckets")
+        try:
+            _turned(_turned(self.folds))  # twice, so that the opposite has one too
+        except ValueError as error:
+            raise ValueError(f"has no opposite: a fold of that {error}") from error
 
     def of(self, data: DataSet, where: str = "splits") -> Splits:
-        """These splits, once every id in them is known to be a query of the data set; `where` begins the error's text.
-
-        Raises:
-            DataSetError: One is not, or the queries cannot be read.
-        """
+        """These splits, once every id in them is known to be a query of the data set; else a DataSetError, begun by `where`."""
         known = {query.id for query in data.queries()}
         for number, fold in enumerate(self.folds):
             if strangers := sorted({*fold.train, *fold.test} - known):
@@ -94,13 +94,8 @@ class Splits:
 
         That turns interpolation into extrapolation and back. For random buckets, it makes the interpolation that their
         gap is measured from; its protocol is still "random".
-
-        Raises:
-            ValueError: A fold tests everything that is tested anywhere.
         """
-        everything = {name for fold in self.folds for name in fold.test}
-        turned = (Fold(fold.train, tuple(sorted(everything.difference(fold.test)))) for fold in self.folds)
-        return replace(self, protocol=_OPPOSITES.get(self.protocol, self.protocol), folds=tuple(turned))
+        return replace(self, protocol=_OPPOSITES.get(self.protocol, self.protocol), folds=_turned(self.folds))
 
 
 @dataclass(frozen=True)
@@ -226,17 +221,13 @@ def rotate(made: Buckets, *, inside: bool) -> tuple[Fold, ...]:
     """A fold for each bucket that is left out of training, tested on the other buckets (`inside`) or on that one.
 
     Raises:
-        DataSetError: A fold would have nothing to train on or nothing to test on.
+        DataSetError: A fold, or its opposite, would have nothing to train on or nothing to test on.
     """
     return tuple(_fold(made, out, inside) for out in range(len(made)))
 
 
 def write_splits(path: Path, splits: Splits) -> None:
-    """Write a file that `load_splits` reads.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
+    """Write a file that `load_splits` reads; StoreError where it cannot be written."""
     try:
         path.write_text(json.dumps(asdict(splits), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
@@ -260,14 +251,20 @@ def load_splits(path: Path, data: DataSet | None = None) -> Splits:
         raise DataSetError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
+def _turned(folds: Sequence[Fold]) -> tuple[Fold, ...]:
+    """The same training, tested on what is tested elsewhere; ValueError where a fold tests all that is tested anywhere."""
+    everything = set(chain.from_iterable(fold.test for fold in folds))
+    return tuple(Fold(fold.train, tuple(sorted(everything.difference(fold.test)))) for fold in folds)
+
+
 def _fold(made: Buckets, out: int, inside: bool) -> Fold:
     others = sorted(chain.from_iterable(bucket for place, bucket in enumerate(made) if place != out))
     train = tuple(name for name in others if half(name) == "tune")
-    test = tuple(name for name in (others if inside else made[out]) if half(name) == "report")
-    if not train or not test:
+    within, beyond = (tuple(name for name in names if half(name) == "report") for names in (others, made[out]))
+    if not (train and within and beyond):  # both, whichever is asked for: a gap is measured between them
         lacks = "to test on, in the report half" if train else "to train on, in the tune half"
         raise DataSetError(f"Fold {out + 1} of {len(made)} has no query {lacks}. Use fewer buckets, or more queries.")
-    return Fold(train, test)
+    return Fold(train, within if inside else beyond)
 
 
 def _unit(vectors: Mapping[str, Vectors], ids: Iterable[str]) -> NDArray[np.float64]:

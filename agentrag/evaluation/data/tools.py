@@ -11,7 +11,7 @@ from typing import Any
 from agentrag.core.errors import DataSetError
 from agentrag.evaluation.data.lines import rows, text_of
 
-FORM = "name+description+parameters"
+FORM = "name+description+parameters, ids as they are"
 """What a tool's text is made of; part of the name of the collection that holds it."""
 _JOINTS = re.compile(r"[^0-9A-Za-z\u0080-\U0010ffff]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

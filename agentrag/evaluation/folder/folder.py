@@ -27,6 +27,7 @@ from agentrag.evaluation.data.dataset import Query
 from agentrag.evaluation.data.judgements import judgements
 from agentrag.evaluation.data.lines import parsed, rows
 from agentrag.evaluation.folder.lines import outcome_line, query_line, read_outcome, read_query
+from agentrag.evaluation.folder.trec import as_field
 from agentrag.evaluation.scoring.scores import Scores, ranked
 
 FORMAT = 1
@@ -57,7 +58,7 @@ class RunFolder:
             StoreError: The folder is there already, or cannot be written.
         """
         with self._written():
-            self.path.mkdir(parents=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             if sources:
                 _write(self.path / GRAPH, [sources["graph"].rstrip("\n")])
                 _write(self.path / "graph.json", [json.dumps(dict(sources), ensure_ascii=False, indent=2)])
@@ -98,6 +99,7 @@ class RunFolder:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["format"] > FORMAT:
                 raise DataSetError(f"{path} was written by a later version of agentrag.")
+            _check_about(path, found)
         except FileNotFoundError as error:
             raise DataSetError(f"{self.path} is no run folder: it has no {ABOUT}.") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -125,7 +127,7 @@ class RunFolder:
         known = {query.id: query for query in queries}
         found: dict[str, Outcome] = {}
         for place, line in parsed(path, _whole(path).splitlines()):
-            if line.get("id") not in known:
+            if str(line.get("id")) not in known:
                 raise DataSetError(f"{place}: answers '{line.get('id')}', which is none of the questions of this run.")
             found[line["id"]] = _read(place, read_outcome, line, known[line["id"]])
         return found
@@ -134,8 +136,14 @@ class RunFolder:
     def _written(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise StoreError(f"Run folder {self.path} cannot be written: {error}") from error
+
+
+def _check_about(path: Path, found: Mapping[str, Any]) -> None:
+    setup = found.get("setup")
+    if not (isinstance(found.get("run"), str) and isinstance(setup, dict) and isinstance(setup.get("system"), str)):
+        raise DataSetError(f"{path} cannot be read: it says no run, or no setup with a system.")
 
 
 def _read(place: str, read: Any, line: Mapping[str, Any], beside: Any) -> Any:
@@ -168,7 +176,7 @@ def _write(path: Path, lines: Iterable[str]) -> None:
 def _trec(outcome: Outcome, run: str) -> Iterator[str]:
     found = ranked(outcome)
     for rank, document in enumerate(found, start=1):
-        yield f"{outcome.query.id} Q0 {document} {rank} {len(found) - rank + 1} {run}"
+        yield f"{as_field(outcome.query.id)} Q0 {as_field(document)} {rank} {len(found) - rank + 1} {as_field(run)}"
 
 
 def _table(path: Path, outcomes: Sequence[Outcome], scores: Scores) -> None:

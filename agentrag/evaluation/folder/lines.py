@@ -55,6 +55,8 @@ def read_outcome(line: Mapping[str, Any], query: Query) -> Outcome:
     if "error" in line:
         return Outcome(query, None, line["error"], line["seconds"])
     passages = line["passages"]
+    if not isinstance(line["answer"], str | None):
+        raise TypeError(f"an answer is a text, not {line['answer']!r}")
     answered = Answered(
         answer=line["answer"],
         passages=None if passages is None else tuple(Passage(text="", **passage) for passage in passages),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -41,17 +43,29 @@ def ranked_outcomes(rankings: Mapping[str, Sequence[str]], data: DataSet, path: 
         DataSetError: It names a query or a document that the data set does not have.
     """
     queries, documents = list(data.queries()), {document["id"] for document in data.documents()}
+    known = {query.id for query in queries}
+    rankings = {_meant(query, known): found for query, found in rankings.items()}
     if strangers := sorted(rankings.keys() - {query.id for query in queries}):
         raise DataSetError(f"{path}: ranks documents for query '{strangers[0]}', which the data set does not have.")
+    rankings = {query: [_meant(document, documents) for document in found] for query, found in rankings.items()}
     for query, found in rankings.items():
         if strangers := [document for document in found if document not in documents]:
             raise DataSetError(f"{path}: ranks document '{strangers[0]}' for '{query}', which the data set does not have.")
     return [Outcome(query, Answered(passages=_passages(rankings[query.id]))) for query in queries if query.id in rankings]
 
 
+def as_field(text: str) -> str:
+    """A name as one field of a line: white space in it, and all of an empty one, is percent-encoded.
+
+    >>> as_field("Get Latest  Anime"), as_field("100%")
+    ('Get%20Latest%20%20Anime', '100%')
+    """
+    return re.sub(r"\s", lambda match: quote(match[0]), text) or "%"
+
+
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataSetError(f"{path} cannot be read: {error}") from error
 
@@ -73,6 +87,11 @@ def _ordered(found: Mapping[str, float]) -> list[str]:
     by_id = sorted(found, reverse=True)
     single = {document: np.float32(score) for document, score in found.items()}  # what trec_eval holds them in
     return sorted(by_id, key=lambda document: -single[document])
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """The name as the data set has it, where it was encoded to be one field."""
+    return unquote(name) if name not in known and unquote(name) in known else name
 
 
 def _passages(documents: Sequence[str]) -> tuple[Passage, ...]:

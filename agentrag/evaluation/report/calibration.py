@@ -69,8 +69,8 @@ class Calibration:
         n: Questions that have both a probability and an outcome.
         true: For how many of them it came true.
         bins: Of as equal sizes as equal probabilities allow, rising; empty where n is 0.
-        ece: Expected calibration error: mean distance of the bins from what they foretell, weighted by size; None where
-            n is 0. Chance alone keeps it above 0.
+        ece: Expected calibration error: mean distance of the bins from what they foretell, weighted by size. Chance alone
+            keeps it above 0. None where there are fewer than two bins: of one it is just the difference of two means.
         auroc: Chance that a question for which it came true has the higher probability of two; None where it came true
             for all or for none.
         notes: What is to be known before this is believed, in sentences.
@@ -125,7 +125,7 @@ def _calibration(evaluation: Evaluation, channel: str, event: str) -> Calibratio
         notes = (*notes, f"Only {counted(len(kept), 'question')}: below {FEW} a curve says little.")
     bins = binned(kept)
     true = sum(each.true for each in kept)
-    ece = sum(each.n * abs(each.probability - each.share.mean) for each in bins) / len(kept) if kept else None
+    ece = sum(each.n * abs(each.probability - each.share.mean) for each in bins) / len(kept) if len(bins) > 1 else None
     return Calibration(
         evaluation.name or evaluation.run, channel, FORETELLS[event], len(kept), true, bins, ece, auroc(kept), notes
     )

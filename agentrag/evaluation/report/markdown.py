@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from agentrag.evaluation.report.calibration import Calibration
 from agentrag.evaluation.report.content import Report, Run
 from agentrag.evaluation.report.scatter import Scatter
-from agentrag.evaluation.report.standing import Group, Standing
+from agentrag.evaluation.report.standing import Group, Standing, explained
 from agentrag.evaluation.report.tables import (
     Table,
+    calibration_event,
     calibration_sentence,
     calibration_table,
     table,
@@ -32,6 +33,7 @@ def _blocks(report: Report) -> Iterator[str]:
         yield from _head(run)
     yield from _listed(report.warnings)
     yield "## Metrics"
+    yield escaped(" ".join(explained(len(report.runs), compared=report.comparison is not None)))
     for group in report.groups:
         yield f"### {group.title}"
         yield _table(_metrics(group, report.runs))
@@ -58,18 +60,18 @@ def _head(run: Run) -> Iterator[str]:
 
 
 def _metrics(group: Group, runs: Sequence[Run]) -> Table:
-    head = ["metric", *(column for run in runs for column in (run.name, "95 % interval"))]
+    head = ["metric", "n", *(column for run in runs for column in (run.name, "95 % interval"))]
     return table(head, [_row(row) for row in group.rows])
 
 
 def _row(row: Standing) -> list[str]:
-    cells = [row.unit.title(row.metric.name)]
+    cells = [row.unit.title(row.metric.name), "" if row.n is None else f"{row.n:,}"]
     for number, value in enumerate(row.values):
         if value is None:
             cells += ["–", ""]
         else:
             best = " (best)" if row.best == number else ""
-            cells += [row.unit.shown(value.mean) + best, row.unit.interval(value)]
+            cells += [row.unit.shown(value.mean) + best, row.told(number)]
     return cells
 
 
@@ -95,7 +97,7 @@ def _counts(scatters: Sequence[Scatter]) -> list[list[str]]:
 
 def _calibration(found: Calibration) -> Iterator[str]:
     yield f"## Calibration of {escaped(f'{found.channel} of {found.run}')}"
-    yield escaped(" ".join([calibration_sentence(found), *found.notes]))
+    yield escaped(" ".join([calibration_event(found), *found.notes, calibration_sentence(found)]))
     if found.bins:
         yield _table(calibration_table(found))
 

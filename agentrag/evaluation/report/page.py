@@ -13,10 +13,11 @@ from agentrag.evaluation.comparison import Comparison
 from agentrag.evaluation.report.charts import calibration_chart, intervals_chart, scatter_chart, tradeoff_chart
 from agentrag.evaluation.report.content import Report
 from agentrag.evaluation.report.scatter import Scatter
-from agentrag.evaluation.report.standing import Standing
+from agentrag.evaluation.report.standing import Standing, explained
 from agentrag.evaluation.report.svg import mark, picture
 from agentrag.evaluation.report.tables import (
     Table,
+    calibration_event,
     calibration_sentence,
     calibration_table,
     differing,
@@ -28,12 +29,19 @@ from agentrag.evaluation.wording import parts_of
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart with its caption, and its numbers as a table where the text of the page does not have them."""
+    """A chart with its caption, and its numbers as a table where the text of the page does not have them.
+
+    Attributes:
+        lead: A sentence before the chart; "" for none.
+        warnings: Sentences before the chart on what must be known before it is believed.
+    """
 
     title: str
     chart: Markup
     caption: str
     numbers: Table | None = None
+    lead: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ def page(report: Report) -> str:
     return _template().render(
         report=report,
         legend={run.number: picture(14, 14, "", mark(run.number, 7, 7)) for run in report.runs},
+        explained=" ".join(explained(len(report.runs), compared=report.comparison is not None)),
         intervals=lambda standing: _intervals(report, standing),
         sections=list(_sections(report.comparison)) if report.comparison else [],
         scatters=[_scatter(found) for found in report.scatters],
@@ -97,5 +106,11 @@ def _tradeoffs(report: Report) -> Iterator[Figure]:
 
 def _calibrations(report: Report) -> Iterator[Figure]:
     for found in report.calibrations:
-        caption = " ".join([calibration_sentence(found), *found.notes])
-        yield Figure(f"{found.channel} of {found.run}", calibration_chart(found), caption, calibration_table(found))
+        yield Figure(
+            f"{found.channel} of {found.run}",
+            calibration_chart(found),
+            calibration_sentence(found),
+            calibration_table(found),
+            calibration_event(found),
+            found.notes,
+        )

@@ -29,13 +29,28 @@ class Standing:
     Attributes:
         unit: How its numbers are written.
         values: Mean and interval by run, in their order; None where it does not apply to one.
+        counts: Questions that each value is over; 0 where there is none.
         best: Number of the run that the comparisons show to be better than every other; None where they show none.
     """
 
     metric: Metric
     unit: Unit
     values: tuple[Interval | None, ...]
+    counts: tuple[int, ...]
     best: int | None = None
+
+    @property
+    def n(self) -> int | None:
+        """Questions of every run that has the metric; None where they differ."""
+        counts = {count for count in self.counts if count}
+        return counts.pop() if len(counts) == 1 else None
+
+    def told(self, number: int) -> str:
+        """The interval of a run, "" where it has none; with its number of questions where runs differ in it."""
+        value = self.values[number]
+        if value is None:
+            return ""
+        return self.unit.interval(value) + (f", n {self.counts[number]:,}" if self.n is None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +76,24 @@ def groups(runs: Sequence[Evaluation], best: Mapping[str, int], only: Sequence[s
 
 
 def names_of(runs: Sequence[Evaluation], only: Sequence[str] = ()) -> list[str]:
-    """Names of metrics that any run has; those of one kind in the order of the runs' tables."""
+    """Names of metrics that any run has, in the order of tables; those of rankings as they stand in the runs."""
     order = {each.name: place for place, each in enumerate(METRICS)}
+    rankings = min(order[each.name] for each in METRICS if each.kind == "ranking")
     found = dict.fromkeys(name for run in runs for name in run.scores if not only or name in only)
-    return sorted(found, key=lambda name: order.get(name, -1))
+    return sorted(found, key=lambda name: rankings if metric(name).kind == "ranking" else order[name])
+
+
+def explained(runs: int, *, compared: bool) -> list[str]:
+    """Sentences on how the table is read, given the number of runs and whether they are compared."""
+    said = ["Means over the questions to which a metric applies, with 95 % bootstrap intervals."]
+    said.append("n is the number of those questions" + (", beside the interval where runs differ in it." if runs > 1 else "."))
+    if compared:
+        said.append("Where a run is marked as best, it is shown to be better than every other one; without a mark no run is.")
+    if compared and runs > 2:
+        said.append(
+            "A mark rests on tests of that run against each other one; shown below are only tests against the first run."
+        )
+    return said
 
 
 def best_runs(systems: Sequence[System], comparison: Comparison) -> dict[str, int]:
@@ -115,7 +144,8 @@ def _leader(name: str, systems: Sequence[System]) -> int | None:
 
 def _standing(name: str, runs: Sequence[Evaluation], best: int | None) -> Standing:
     values = tuple(run.metrics.get(name) for run in runs)
-    return Standing(metric(name), unit_of(name, max(value.mean for value in values if value)), values, best)
+    counts = tuple(sum(share.whole > 0 for share in run.scores.get(name, {}).values()) for run in runs)
+    return Standing(metric(name), unit_of(name, max(value.mean for value in values if value)), values, counts, best)
 
 
 def _nothing(standing: Standing) -> bool:

@@ -16,6 +16,7 @@ MOST_ROWS = 2_000
 """Questions that are shown of a run."""
 
 _LONGEST = 300
+_ALWAYS = 2  # columns of a question that are there though they are empty: its id and its text
 _TOLD_APART = frozenset({"setup", "command", "created", "format", "signals"})
 _TEXTS = frozenset(
     {"metric", "verdict", "id", "question", "run", "node", "answer", "golden answers", "what", "on the front", "which"}
@@ -89,11 +90,19 @@ def calibration_table(found: Calibration) -> Table:
     return table(["questions", "foretold", "came true", "95 % interval"], rows)
 
 
+def calibration_event(found: Calibration) -> str:
+    """What was foretold, in a sentence."""
+    return f"The event that {found.channel} foretells: {found.event}."
+
+
 def calibration_sentence(found: Calibration) -> str:
     """The numbers of a curve in words."""
-    said = [f"{found.channel} foretells whether {found.event}: so it was for {found.true:,} of {counted(found.n, 'question')}."]
+    said = [f"The event came true for {found.true:,} of {counted(found.n, 'question')}."]
     if found.ece is not None:
-        said.append(f"Expected calibration error {found.ece:.3f}.")
+        said.append(
+            f"Expected calibration error {found.ece:.3f} over {len(found.bins)} bins of about equal counts; "
+            "chance alone keeps it above 0."
+        )
     if found.auroc is not None:
         said.append(f"AUROC {found.auroc.mean:.3f}, 95 % interval {found.auroc.low:.3f} to {found.auroc.high:.3f}.")
     elif found.n:
@@ -116,7 +125,7 @@ def differing(found: Table) -> frozenset[int]:
 
 
 def question_table(evaluation: Evaluation, only: Sequence[str] = (), most: int = MOST_ROWS) -> Table:
-    """Each question with its golden answers, what was answered, and what it adds to each metric.
+    """Each question with its golden answers, what was answered, and what it adds to each metric; no column is empty.
 
     Args:
         evaluation: The run.
@@ -128,7 +137,9 @@ def question_table(evaluation: Evaluation, only: Sequence[str] = (), most: int =
     titles = [unit.title(name) for name, unit in units.items()]
     rows = [_question(evaluation, place, row, units) for place, row in enumerate(evaluation.rows()[:most])]
     head = ["id", "question", "golden answers", "answer", *titles]
-    return table(head, rows, more=max(evaluation.n - most, 0))
+    kept = [place for place in range(len(head)) if place < _ALWAYS or any(row[place] for row in rows)]
+    filled = [[row[place] for place in kept] for row in rows]
+    return table([head[place] for place in kept], filled, more=max(evaluation.n - most, 0))
 
 
 def _question(evaluation: Evaluation, place: int, row: Mapping[str, Any], units: Mapping[str, Unit]) -> list[str]:

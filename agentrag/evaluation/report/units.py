@@ -11,6 +11,8 @@ from agentrag.evaluation.statistics.intervals import Interval
 _DIGITS = 3
 """Digits that the largest number of a cost has at least."""
 
+_MOST_PLACES = 9
+
 _TIMES = frozenset({"seconds", "latency", "first_token"})
 _NAMES = {"tokens": "tokens", "calls": "calls", "usd": "USD"}
 
@@ -32,19 +34,31 @@ class Unit:
     def shown(self, value: float) -> str:
         """A number in this form; what rounds to 0 has no sign.
 
-        >>> Unit("ms", 1000.0, 0).shown(1.2345), Unit().shown(-0.0001)
-        ('1,234', '0.000')
+        A cost that is far below the largest has more decimals: the first that round it by less than a twentieth.
+
+        >>> Unit("ms", 1000.0, 0).shown(1.2345), Unit().shown(-0.0001), Unit("ms", 1000.0, 1).shown(0.00004)
+        ('1,234', '0.000', '0.04')
         """
-        text = f"{value * self.factor:,.{self.places}f}"
+        number = value * self.factor
+        text = f"{number:,.{self._places(number)}f}"
         return text if any(digit in text for digit in "123456789") else text.lstrip("-")
+
+    def _places(self, number: float) -> int:
+        if not self.name:
+            return self.places
+        near = (
+            places for places in range(self.places, _MOST_PLACES + 1) if abs(round(number, places) - number) <= abs(number) / 20
+        )
+        return next(near, self.places)
 
     def title(self, metric: str) -> str:
         """The metric with its unit, where its name does not say it.
 
-        >>> Unit("ms").title("latency"), Unit("s").title("seconds"), Unit().title("f1")
-        ('latency, ms', 'seconds', 'f1')
+        >>> Unit("ms").title("seconds"), Unit("s").title("seconds"), Unit("USD").title("usd"), Unit().title("f1")
+        ('seconds (ms)', 'seconds', 'usd', 'f1')
         """
-        return metric if self.name in ("", metric) or (self.name, metric) == ("s", "seconds") else f"{metric}, {self.name}"
+        said = self.name.lower() in ("", metric) or (self.name, metric) == ("s", "seconds")
+        return metric if said else f"{metric} ({self.name})"
 
     def interval(self, value: Interval) -> str:
         """The ends of an interval."""
@@ -76,7 +90,7 @@ def places_for(largest: float, digits: int = _DIGITS) -> int:
     >>> places_for(0.00121), places_for(15.0), places_for(0.0)
     (5, 1, 0)
     """
-    return min(max(digits - 1 - math.floor(math.log10(abs(largest))), 0), 9) if largest else 0
+    return min(max(digits - 1 - math.floor(math.log10(abs(largest))), 0), _MOST_PLACES) if largest else 0
 
 
 def counted(number: int, one: str, several: str = "") -> str:

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
 from agentrag.core.types import Scalar
-from agentrag.ingest.documents import Document, Documents, Part, Reading, one_line, placed
+from agentrag.ingest.documents import Document, Documents, Part, Reading, one_line, placed, storable
 from agentrag.ingest.loaders.formats import Format, loader
 
 _LINE = 16 << 20
 _UNPACKED, _RATIO = 1 << 30, 200
+NO_TEXT = "neither 'text' nor 'title'"
+"""Why a record without any text is skipped."""
 _OWN = {"id", "_id", "title", "text"}
 
 
@@ -97,10 +99,11 @@ def _record(reading: Reading, line: bytes) -> Document:
     if not isinstance(title, str) or not isinstance(text, str):
         raise _NotARecordError("'title' and 'text' are not both strings")
     if not (text.strip() or title.strip()):
-        raise _NotARecordError("neither 'text' nor 'title'")
-    name = one_line(str(name))
+        raise _NotARecordError(NO_TEXT)
+    # judgements and other programs know the record by its id as it is; only the source is made a line to be shown
+    record = storable(str(name))
     text = (text if text.strip() else title).replace("\r\n", "\n")
-    return Document(f"{reading.source}#{name}", one_line(title), placed([Part(text)]), name, _metadata(fields))
+    return Document(f"{reading.source}#{one_line(record)}", one_line(title), placed([Part(text)]), record, _metadata(fields))
 
 
 def _metadata(fields: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -88,10 +88,26 @@ async def test_a_build_that_was_stopped_is_finished_by_the_next_call(rivers: Pat
 
 
 async def test_a_record_that_cannot_be_ingested_is_told(rivers: Path, settings: Settings) -> None:
-    (rivers / "corpus.jsonl.gz").write_bytes(gzip.compress(b'{"id": "p1", "text": ""}'))
+    (rivers / "corpus.jsonl.gz").write_bytes(gzip.compress(b'{"id": "p1", "text": "a"}\n{"id": "p2", "title": 3, "text": "b"}'))
     (rivers / "qrels.tsv").unlink()
-    with pytest.raises(DataSetError, match=r"1 records cannot be ingested; the first: .*neither 'text' nor 'title'"):
+    with pytest.raises(DataSetError, match=r"1 records cannot be ingested; the first: .*are not both strings"):
         await named(rivers, settings)
+
+
+async def test_documents_without_any_text_are_passed_over(rivers: Path, settings: Settings) -> None:
+    lines = gzip.decompress((rivers / "corpus.jsonl.gz").read_bytes()) + b'{"id": "p4", "title": "", "text": ""}\n'
+    (rivers / "corpus.jsonl.gz").write_bytes(gzip.compress(lines))
+    name, _ = await named(rivers, settings)
+    with closing(Collections(settings, WordEmbedder()).open(name)) as collection:
+        assert len(collection.documents()) == 3
+
+
+async def test_ids_stay_as_they_are(rivers: Path, settings: Settings) -> None:
+    text = gzip.decompress((rivers / "corpus.jsonl.gz").read_bytes()).replace(b'"p1"', b'"p  one "')
+    (rivers / "corpus.jsonl.gz").write_bytes(gzip.compress(text))
+    (rivers / "qrels.tsv").write_text("header\t\t\nq1\tp  one \t1\n")
+    summary = await evaluated(rivers, settings, "bm25")
+    assert summary.metrics["ndcg@10"].mean == 1.0
 
 
 async def test_judgements_of_unknown_documents_stop_before_anything_is_built(rivers: Path, settings: Settings) -> None:

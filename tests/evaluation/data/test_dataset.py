@@ -51,12 +51,14 @@ def test_a_plain_corpus_file_is_read_too(rivers: Path) -> None:
         ("queries.jsonl", '{"id": "q1", "text": "a"}\n{', r"queries\.jsonl:2: is not JSON"),
         ("queries.jsonl", "[]\n", r"queries\.jsonl:1: should be an object, is list"),
         ("queries.jsonl", '\n{"id": "q1"}\n', r"queries\.jsonl:2: has no text under 'text'"),
-        ("queries.jsonl", '{"id": 1, "text": "a"}', r"queries\.jsonl:1: has no text under 'id'"),
+        ("queries.jsonl", '{"id": 1.5, "text": "a"}', r"queries\.jsonl:1: has no text under 'id'"),
+        ("queries.jsonl", '{"id": "q1", "text": "\\ud800"}', r"queries\.jsonl:1: 'text' holds half a character"),
         ("queries.jsonl", '{"id": "q1", "text": "a"}\n' * 2, r"jsonl:2: id 'q1' is already taken at .*queries\.jsonl:1"),
         ("queries.jsonl", '{"id": "q1", "text": "a", "answers": "b"}', r"jsonl:1: 'answers' should be a list of texts"),
         ("queries.jsonl", '{"id": "q1", "text": "a", "history": ["b"]}', r"jsonl:1: 'history' should be a list of turns"),
         ("queries.jsonl", '{"id": "q1", "text": "a", "history": 3}', r"jsonl:1: 'history' should be a list of turns"),
         ("queries.jsonl", '{"id": "q1", "text": "a"}', r"qrels\.tsv: judges query 'q2', which queries\.jsonl does not have"),
+        ("qrels.tsv", "q1\tp1\t1\n", r"qrels\.tsv:1: should be a header line, and looks like a judgement"),
         ("qrels.tsv", "header\nq1\tp1\n", r"qrels\.tsv:2: should be query-id, doc-id and a whole score"),
         ("qrels.tsv", "header\nq1\tp1\thigh\n", r"qrels\.tsv:2: should be .*, is \['q1', 'p1', 'high'\]"),
         ("qrels.tsv", "header\nq1\tp1\t1\nq1\tp1\t0\n", r"qrels\.tsv:3: judges document 'p1' twice for query 'q1'"),
@@ -79,6 +81,14 @@ def test_a_cut_corpus_file_is_told(rivers: Path) -> None:
     packed.write_bytes(packed.read_bytes()[:-12])
     with pytest.raises(DataSetError, match=r"corpus\.jsonl\.gz cannot be read"):
         list(DataSet(rivers).documents())
+
+
+def test_judgements_that_are_no_text_are_told_and_blank_lines_are_none(rivers: Path) -> None:
+    (rivers / "qrels.tsv").write_text("header\nq1\tp1\t1\n\n", encoding="utf-8")
+    assert next(DataSet(rivers).queries()).gold.relevant == {"p1": 1}
+    (rivers / "qrels.tsv").write_bytes(b"header\nq1\tp\xff\t1\n")
+    with pytest.raises(DataSetError, match=r"qrels\.tsv cannot be read"):
+        list(DataSet(rivers).queries())
 
 
 def test_a_folder_that_is_no_data_set_is_told(tmp_path: Path) -> None:

@@ -8,10 +8,25 @@ from agentrag.evaluation.data.fields import GOLD, fed, refuse_gold_inputs
 
 
 def query(name: str, golden: tuple[str, ...] = (), **fields: object) -> Query:
-    return Query(Question(name, f"{name}?"), Gold(golden, fields=fields))
+    return Query(Question(name, f"{name}?"), Gold(golden, {f"doc-{name}": 1}, fields))
 
 
-QUERIES = [query("a", ("no",), domain="law", verdict="No.", steps="1. look"), query("b", ("yes",), domain="sea", verdict="yes")]
+QUERIES = [
+    query(
+        "a",
+        ("no",),
+        domain="law",
+        verdict="No.",
+        steps="1. look",
+        golds=["no"],
+        said="x",
+        gold_doc="doc-a",
+        meta={"a": [{"steps": 1}]},
+    ),
+    query(
+        "b", ("the Rhine",), domain="sea", verdict="Rhine", golds=["Rhine"], said="It is the Rhine.", gold_doc="doc-b", meta={}
+    ),
+]
 
 
 def test_a_field_fills_an_input_query_by_query() -> None:
@@ -29,10 +44,14 @@ def test_what_answers_are_judged_by_is_refused_by_its_name(field: str) -> None:
     ("fields", "says"),
     [
         ({"hint": "verdict"}, r"Field 'verdict' holds the answers \(in 2 of 2 queries"),
+        ({"hint": "golds"}, r"Field 'golds' holds the answers \(in 2 of 2"),
+        ({"hint": "said"}, r"Field 'said' holds the answers \(in 1 of 2"),
+        ({"hint": "gold_doc"}, r"Field 'gold_doc' holds the answers \(in 2 of 2"),
+        ({"hint": "meta"}, "Field 'meta' holds 'steps', what the answers are judged by"),
         ({"area": "domian"}, "Unknown field 'domian'. Did you mean 'domain'?"),
         ({"area": "steps"}, "Field 'steps' holds what the answers are judged by"),
     ],
-    ids=["answers-under-another-name", "misspelt", "gold"],
+    ids=["answers-under-another-name", "in-a-list", "in-a-sentence", "the-document", "deep-inside", "misspelt", "gold"],
 )
 def test_a_field_that_no_graph_may_get_is_refused(fields: Mapping[str, str], says: str) -> None:
     with pytest.raises(DataSetError, match=says):

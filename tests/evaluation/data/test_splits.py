@@ -120,6 +120,29 @@ def test_too_few_queries_are_told(sizes: tuple[int, ...], k: int, said: str) -> 
         folds(clusters(sizes), "extrapolation", k)
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_bucket_without_a_query_to_test_on_is_told_whether_or_not_it_would_be_tested(inside: bool) -> None:
+    """Interpolation tests other buckets, but its gap is measured to the one that is left out."""
+    tune = [name for name in clusters() if half(name) == "tune"]
+    report = [name for name in clusters() if half(name) == "report"]
+    made = ((*tune[:9], *report[:9]), (*tune[9:18], *report[9:18]), tuple(tune[18:27]))
+    with pytest.raises(DataSetError) as caught:
+        rotate(made, inside=inside)
+    said = "Fold 3 of 3 has no query to test on, in the report half. Use fewer buckets, or more queries."
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    "tested",
+    [[("a", "b"), ("b",)], [("a",)], [("a",), ("a", "b"), ("a", "c")]],
+    ids=["all that is tested", "one fold", "the opposite of the opposite"],
+)
+def test_splits_without_an_opposite_are_refused_when_they_are_made(tested: list[tuple[str, ...]]) -> None:
+    made = tuple(Fold(("t",), names) for names in tested)
+    with pytest.raises(ValueError, match=r"^has no opposite: a fold of that has no query to test on$"):
+        Splits("interpolation", "d", len(made), 0, "", made)
+
+
 def test_a_rotation_that_has_nothing_to_train_on_is_told() -> None:
     tune, report = ([name for name in clusters() if half(name) == part] for part in ("tune", "report"))
     with pytest.raises(DataSetError, match=r"Fold 1 of 2 has no query to train on, in the tune half"):
@@ -251,8 +274,9 @@ WHOLE = {
         ({"folds": [{"train": ["q1"], "test": ["q2", 3]}]}, "folds.0.test.1: Input should be a valid string"),
         ({"folds": [{"train": ["q1"], "test": ["q2"]}, {"train": [], "test": ["q2"]}]}, "folds.1: has no query to train on"),
         ({"folds": [{"train": ["q1"], "test": ["q1"]}]}, "folds.0: has query 'q1' twice"),
+        ({"folds": [{"train": ["q1"], "test": ["q2"]}] * 2}, "has no opposite: a fold of that has no query to test on"),
     ],
-    ids=["protocol", "type", "count", "no list", "no test", "an id's type", "no training", "an id twice"],
+    ids=["protocol", "type", "count", "no list", "no test", "an id's type", "no training", "an id twice", "no opposite"],
 )
 def test_a_malformed_file_is_told_with_its_place(tmp_path: Path, change: dict[str, object], said: str) -> None:
     path = tmp_path / "splits.json"

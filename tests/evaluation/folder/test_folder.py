@@ -25,7 +25,7 @@ OUTCOMES = (
     Outcome(Query(Question("q3", "why?"), Gold(answerable=False)), Answered("no", (), abstained=True, saved=COST)),
 )
 QUERIES = [outcome.query for outcome in OUTCOMES]
-ABOUT = {"setup": {"system": "ask", "data": "somewhere"}}
+ABOUT = {"run": "20261125-1", "setup": {"system": "ask", "data": "somewhere"}}
 
 
 def written(path: Path) -> Evaluation:

@@ -62,6 +62,22 @@ def test_a_picture_of_the_page_is_not_blank(written: Path, tmp_path: Path, width
     assert colours > 50
 
 
+@needs_browser
+def test_what_is_folded_on_the_screen_is_printed(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page(report_on([made("plain", 0.4, n=400)])), encoding="utf-8")
+    folded = path.with_name("folded.html")
+    folded.write_text(re.sub("details::details-content {[^}]*}", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert pages(tmp_path, path) > pages(tmp_path, folded) + 3
+
+
+def pages(folder: Path, address: Path) -> int:
+    """How many it has when it is printed."""
+    printed = folder / "printed.pdf"
+    browse(folder, address, f"--print-to-pdf={printed}")
+    return len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
+
+
 def looked_at(png: bytes) -> tuple[int, tuple[int, int]]:
     """How many different values the bytes of its filtered rows have, and its size; 1 or 2 values are a blank picture."""
     assert png.startswith(b"\x89PNG\r\n\x1a\n")

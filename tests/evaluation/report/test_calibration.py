@@ -137,6 +137,12 @@ def test_a_run_has_a_curve_for_each_channel_and_few_questions_are_told() -> None
     assert list(calibrations(made("plain", 0.6))) == []
 
 
+def test_one_bin_has_no_calibration_error() -> None:
+    (found,) = calibrations(made("gated", 0.6, n=19, signals={"answerable": "relevant"}))
+    assert (len(found.bins), found.ece) == (1, None)
+    assert found.auroc is not None
+
+
 def test_a_channel_that_no_question_reached_has_no_numbers() -> None:
     (empty,) = calibrations(evaluated(outcome("q", None, Gold((), {"d1": 1}))))
     assert (empty.n, empty.bins, empty.ece, empty.auroc) == (0, (), None, None)

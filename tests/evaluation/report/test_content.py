@@ -12,8 +12,14 @@ from agentrag.evaluation.comparison import compare_systems
 from agentrag.evaluation.evaluation import Evaluation
 from agentrag.evaluation.folder.folder import RunFolder
 from agentrag.evaluation.report.content import Report, report_on
-from agentrag.evaluation.report.standing import best_runs
-from agentrag.evaluation.report.tables import calibration_sentence, differing, environment_table, question_table
+from agentrag.evaluation.report.standing import best_runs, explained
+from agentrag.evaluation.report.tables import (
+    calibration_event,
+    calibration_sentence,
+    differing,
+    environment_table,
+    question_table,
+)
 from tests.evaluation.report.samples import HOSTILE, made
 
 STRONG, WEAK = made("strong", 0.9, n=120), made("weak", 0.3, n=120, tokens=100)
@@ -22,6 +28,16 @@ STRONG, WEAK = made("strong", 0.9, n=120), made("weak", 0.3, n=120, tokens=100)
 def best(report: Report) -> dict[str, str]:
     rows = [row for group in report.groups for row in group.rows]
     return {row.metric.name: report.runs[row.best].name for row in rows if row.best is not None}
+
+
+def searching(name: str, *, gold: bool = False) -> Evaluation:
+    """A run that retrieves and does not answer; without `gold` its data set has no golden answers either."""
+    run = made(name, 0.2, n=120)
+    outcomes = [replace(each, answered=each.answered and replace(each.answered, answer=None)) for each in run.outcomes]
+    if not gold:
+        unanswered = [replace(each.query, gold=replace(each.query.gold, answers=())) for each in outcomes]
+        outcomes = [replace(each, query=query) for each, query in zip(outcomes, unanswered, strict=True)]
+    return replace(run, outcomes=tuple(outcomes))
 
 
 def test_a_run_is_told_with_what_it_was_made_of_and_on() -> None:
@@ -96,14 +112,7 @@ def test_no_run_is_the_best_where_the_first_two_do_not_differ_by_more_than_chanc
 
 
 def test_a_metric_that_a_run_lacks_has_no_best() -> None:
-    searching = replace(
-        made("search", 0.2, n=120),
-        outcomes=tuple(
-            replace(each, answered=each.answered and replace(each.answered, answer=None))
-            for each in made("search", 0.2, n=120).outcomes
-        ),
-    )
-    report = report_on([STRONG, searching])
+    report = report_on([STRONG, searching("search", gold=True)])
     values = {row.metric.name: row.values for group in report.groups for row in group.rows}
     assert values["em"][1] is None
     assert values["recall@5"][1] is not None
@@ -171,16 +180,71 @@ def test_each_question_has_a_row_and_those_beyond_the_most_are_counted() -> None
     assert {row[2] for row in found.rows} == {"(cannot be answered)"}
     assert any(row[3].startswith("(refused) The") for row in found.rows)
     assert found.head[:4] == ("id", "question", "golden answers", "answer")
-    assert "latency, s" in found.head
+    assert "latency (s)" in found.head
+
+
+def test_columns_that_are_empty_for_all_questions_are_left_out() -> None:
+    found = question_table(searching("search"))
+    assert found.head[:3] == ("id", "question", "ndcg@10")
+    assert {len(row) for row in found.rows} == {len(found.head)}
+    assert found.texts[:3] == (True, True, False)
+    failed = searching("search").outcomes[0]
+    failed = replace(failed, answered=None, error="broke")
+    assert question_table(replace(searching("search"), outcomes=(failed,))).head[:3] == ("id", "question", "answer")
+    assert question_table(Evaluation("new", {}, ())).head == ("id", "question")
+
+
+@pytest.mark.parametrize("metrics", [None, ["map", "mrr@10"]], ids=["all", "named"])
+def test_metrics_stand_in_the_order_of_the_comparison(metrics: list[str] | None) -> None:
+    report = report_on([WEAK, STRONG], metrics)
+    assert report.comparison is not None
+    shown = [row.metric.name for group in report.groups for row in group.rows]
+    compared = [row.metric for row in report.comparison.pairs[0].rows if row.metric != "usd"]
+    assert shown == compared
+    assert metrics is None or shown == metrics
+
+
+def test_each_metric_has_its_number_of_questions_and_each_run_where_they_differ() -> None:
+    runs = [made("plain", 0.6, unanswerable=10, failures=1), made("other", 0.6, unanswerable=10), searching("search")]
+    rows = {row.metric.name: row for group in report_on(runs[:2]).groups for row in group.rows}
+    assert (rows["em"].counts, rows["em"].n) == ((50, 50), 50)
+    assert (rows["latency"].counts, rows["latency"].n) == ((59, 60), None)
+    assert rows["abstention_recall"].n == 10
+    refused = sum(each.answered.abstained for each in runs[1].outcomes if each.answered)
+    assert rows["abstention_precision"].counts[1] == refused < 10
+    assert rows["latency"].told(1).endswith(", n 60")
+    assert "n" not in rows["em"].told(0)
+    (em,) = [row for group in report_on(runs[1:], ["em"]).groups for row in group.rows]
+    assert (em.counts, em.n, em.told(1)) == ((50, 0), 50, "")
+
+
+@pytest.mark.parametrize(
+    ("runs", "compared", "marked", "pairs", "beside"),
+    [
+        (1, False, False, False, False),
+        (2, False, False, False, True),
+        (2, True, True, False, True),
+        (3, True, True, True, True),
+    ],
+    ids=["one", "not comparable", "two", "three"],
+)
+def test_the_sentences_above_the_table_say_what_can_be_in_it(
+    runs: int, compared: bool, marked: bool, pairs: bool, beside: bool
+) -> None:
+    said = " ".join(explained(runs, compared=compared))
+    assert "n is the number of those questions" in said
+    assert ("runs differ" in said, "marked as best" in said, "against each other one" in said) == (beside, marked, pairs)
 
 
 def test_a_curve_is_told_in_a_sentence() -> None:
     (found,) = report_on([made("gated", 0.6, n=100, signals={"answerable": "relevant"})]).calibrations
     assert found.auroc is not None
     assert found.ece is not None
+    event = "The event that answerable foretells: a relevant document is among the retrieved passages."
+    assert calibration_event(found) == event
     assert calibration_sentence(found) == (
-        "answerable foretells whether a relevant document is among the retrieved passages: so it was for "
-        f"{found.true} of 100 questions. Expected calibration error {found.ece:.3f}. AUROC {found.auroc.mean:.3f}, 95 % "
-        f"interval {found.auroc.low:.3f} to {found.auroc.high:.3f}."
+        f"The event came true for {found.true} of 100 questions. Expected calibration error {found.ece:.3f} over 10 bins of "
+        f"about equal counts; chance alone keeps it above 0. AUROC {found.auroc.mean:.3f}, 95 % interval "
+        f"{found.auroc.low:.3f} to {found.auroc.high:.3f}."
     )
     assert calibration_sentence(replace(found, auroc=None)).endswith("AUROC is not defined: the outcome is the same for all.")

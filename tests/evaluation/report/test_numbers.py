@@ -24,6 +24,12 @@ from tests.evaluation.report.samples import parsed
         ("tokens", 1534.0, 1234.4, "1,234", "tokens"),
         ("usd", 0.00121, 0.0009, "0.00090", "USD"),
         ("usd", 0.0, 0.0, "0", "USD"),
+        ("latency", 0.0125, 0.00004, "0.04", "ms"),
+        ("latency", 0.0125, 0.000036, "0.036", "ms"),
+        ("latency", 0.0125, 0.0, "0.0", "ms"),
+        ("tokens", 1534.0, 3.2, "3.2", "tokens"),
+        ("tokens", 1534.0, 3.0, "3", "tokens"),
+        ("latency", 12.5, 1e-12, "0.0", "s"),
     ],
 )
 def test_a_number_is_written_in_the_unit_of_its_metric(name: str, largest: float, value: float, shown: str, word: str) -> None:

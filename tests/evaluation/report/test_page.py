@@ -12,6 +12,7 @@ from agentrag.evaluation.evaluation import Evaluation
 from agentrag.evaluation.report.content import report_on
 from agentrag.evaluation.report.markdown import escaped, markdown
 from agentrag.evaluation.report.page import page
+from agentrag.evaluation.report.tables import calibration_event
 from agentrag.evaluation.wording import markdown_of
 from tests.evaluation.report.samples import HOSTILE, made
 
@@ -146,10 +147,29 @@ def test_markdown_has_the_tables_and_sentences_of_the_page(html: str) -> None:
             assert row.unit.interval(value) in shown
     for calibration in report.calibrations:
         assert calibration.notes == () or calibration.notes[0] in text
+        assert calibration_event(calibration) in text
         assert f"| {calibration.bins[0].n} | {calibration.bins[0].probability:.3f} |" in text
     assert "(best)" in text
     assert "- 1 question failed; they count as 0 in the metrics of answers and rankings." in text
     assert "| q000 | Which river is number 0? | Danube | (failed: the server went away) |" in text
+
+
+def test_a_curve_of_few_questions_is_warned_of_before_its_numbers() -> None:
+    report = report_on([made("gated", 0.6, n=20, signals=SIGNALS)])
+    for text in (Read(page(report)).text, markdown(report)):
+        places = [text.index(words) for words in ("The event that answerable", "Only 20 questions", "Expected calibration")]
+        assert places == sorted(places)
+
+
+def test_both_forms_tell_the_number_of_questions_of_a_metric() -> None:
+    report = report_on(runs())
+    html, text = page(report), markdown(report)
+    assert '<td class="n">55</td>' in html
+    assert "| em | 55 |" in text
+    assert ", n 59</small>" in html
+    assert re.search(r"\| latency \(s\) \|  \| [^|]*\| [^|]*, n 59 \|", text)
+    for said in (Read(html).text, text):
+        assert "n is the number of those questions, beside the interval where runs differ in it." in said
 
 
 def test_markdown_shows_untrusted_text_as_it_is() -> None:
