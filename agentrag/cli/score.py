@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from agentrag.cli.console import errors, say, say_json
-from agentrag.cli.evaluated import DataOption, MetricOption, SplitOption, load, show
+from agentrag.cli.evaluated import DataOption, SplitOption, load, show
 from agentrag.cli.options import JsonOption
 
 
 def score(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs of `agentrag eval`, or rankings in TREC's form.")],
-    metrics: MetricOption = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="NAME", help="A metric of the ranking, e.g. ndcg@3; replaces the usual. Repeat it."),
+    ] = None,
     data: DataOption = None,
     split: SplitOption = None,
     as_json: JsonOption = False,

@@ -88,8 +88,7 @@ async def test_a_run_leaves_a_folder_under_the_name_that_it_prints(command: Comm
 async def test_without_json_a_table_is_printed(command: Command, folder: Path) -> None:
     done, _ = await evaluate(command, folder, answer, "echo.yaml")
     assert done.code == 0
-    assert "over 3 questions" in done.out
-    assert "contains                     0.667   0.000 to 1.000" in done.out
+    assert "contains                     3     0.667   0.000 to 1.000" in done.out
     assert "failed: q3: " in done.err
 
 
@@ -109,7 +108,7 @@ async def test_a_half_without_questions_is_an_error_and_the_other_has_them_all(c
     done, _ = await evaluate(command, folder, ["x"], "echo.yaml", "--json", "--half", "report")
     assert json.loads(done.out)["n"] == 3
     done, _ = await evaluate(command, folder, ["x"], "echo.yaml", "--half", "tune")
-    assert (done.code, done.err) == (1, "error: rivers has no questions in the half 'tune'.\n")
+    assert (done.code, done.err) == (1, f"error: {folder / 'rivers'} has no questions in the half 'tune'.\n")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,9 @@ async def test_a_half_without_questions_is_an_error_and_the_other_has_them_all(c
         (["echo.yaml", "--data", "rivers", "-i", "stile=short"], 1, "Did you mean 'style'?"),
         (["bm25", "--data", "rivers", "-m", "default"], 1, "'bm25' is a plain retriever"),
         (["bm25"], 2, "say what to evaluate"),
-        (["bm25", "--data", "rivers", "--resume", "last"], 2, "--resume takes all it needs"),
+        (["bm25", "--data", "rivers", "--resume", "last"], 2, "no GRAPH and no --data beside it"),
+        (["--resume", "last", "--limit", "2"], 2, "no --limit beside it"),
+        (["--resume", "last", "-o", "x"], 2, "no --output beside it"),
         (["--resume", "last"], 1, "there is no run 'last'"),
         (["bm25", "--data", "rivers", "--fail-on", "regression"], 2, "--fail-on needs a --baseline"),
         (["bm25", "--data", "rivers", "--baseline", "none"], 1, "there is no run 'none'"),
@@ -137,6 +138,8 @@ async def test_a_half_without_questions_is_an_error_and_the_other_has_them_all(c
         "model-of-a-retriever",
         "no-data",
         "resume-and-data",
+        "resume-and-limit",
+        "resume-and-folder",
         "resume-nothing",
         "fail-on",
         "baseline",
@@ -202,6 +205,7 @@ def test_a_baseline_that_was_better_is_told_and_can_be_an_error(command: Command
     assert command("eval", "bm25-plain", "--data", "many", "-o", "good").code == 0
     same = command("eval", "bm25-plain", "--data", "many", "--baseline", "good", "--fail-on", "regression")
     assert same.code == 0, same.err
+    assert "no regression against good" in same.err
     worse = command(
         "eval", "bm25-plain", "--data", "many", "-i", "k=1", "--baseline", "good", "--fail-on", "regression", "--json"
     )
@@ -233,9 +237,35 @@ def test_a_ranking_of_another_tool_is_judged_by_a_data_set(command: Command, fol
     (folder / "theirs.trec").write_text("q1 Q0 p2 1 2.0 t\nq1 Q0 p1 2 1.0 t\nq2 Q0 p2 1 1.0 t\n")
     assert command("eval", "bm25-plain", "--data", "rivers", "-o", "ours").code == 0
     scored = json.loads(command("score", "theirs.trec", "--data", "rivers", "--metric", "mrr@10", "--json").out)
-    assert scored[0]["metrics"]["mrr@10"]["mean"] == pytest.approx(0.5)
+    assert scored[0]["metrics"]["mrr@10"]["mean"] == pytest.approx((1 / 2 + 1) / 2)
     found = json.loads(command("compare", "ours", "theirs.trec", "--data", "rivers", "--metric", "mrr@10", "--json").out)
-    assert [(row["system"], row["after"]) for row in found["rows"]] == [("theirs", pytest.approx(0.5))]
+    assert [(row["system"], row["n"], row["after"]) for row in found["rows"]] == [("theirs", 2, pytest.approx(0.75))]
+    assert found["notes"]["theirs"] == ["1 question was left out: only ours was asked."]
     assert command("score", "theirs.trec").code == 2
     (folder / "theirs.trec").write_text("q1 Q0 p2 1 nan t\n")
     assert "the score of document 'p2' is nan" in command("score", "theirs.trec", "--data", "rivers").err
+
+
+def test_a_baseline_in_a_folder_of_the_same_name_is_compared(command: Command, folder: Path) -> None:
+    """As a CI has it: main/run beside pr/run."""
+    assert command("eval", "bm25-plain", "--data", "rivers", "-o", "main/run").code == 0
+    done = command("eval", "bm25-plain", "--data", "rivers", "-o", "pr/run", "--baseline", "main/run")
+    assert done.code == 0, done.err
+    assert "pr/run against main/run" in done.out
+
+
+def test_a_baseline_of_other_questions_does_not_hide_what_was_measured(command: Command, folder: Path) -> None:
+    write_many(folder / "many", 8)
+    assert command("eval", "bm25-plain", "--data", "many", "-o", "others").code == 0
+    done = command("eval", "bm25-plain", "--data", "rivers", "-o", "run", "--baseline", "others")
+    assert done.code == 1
+    assert "Question 'q1' was judged by different gold" in done.err
+    assert "run folder: run" in done.err
+    assert "ndcg@10" in done.out
+
+
+def test_runs_are_compared_in_metrics_that_they_were_not_scored_with(command: Command, folder: Path) -> None:
+    for name in ("one", "two"):
+        assert command("eval", "bm25-plain", "--data", "rivers", "-o", name).code == 0
+    found = json.loads(command("compare", "one", "two", "--metric", "ndcg@3", "--json").out)
+    assert [row["metric"] for row in found["rows"]] == ["ndcg@3"]
