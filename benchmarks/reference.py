@@ -17,7 +17,7 @@ from typing import Any
 
 from agentrag.cli.console import errors, note
 from agentrag.core.settings import Settings, load_settings
-from agentrag.evaluation.comparison import Comparison
+from agentrag.evaluation.comparing.results import Comparison
 from agentrag.evaluation.data.halves import half
 from agentrag.evaluation.evaluation import Evaluation, compare, load_evaluation
 from agentrag.evaluation.folder.folder import METRICS as METRICS_FILE

@@ -27,8 +27,8 @@ def compare(
     five such comparisons. RUN is a run folder, its id, `last`, or with --data a ranking of another tool in TREC's form.
     """
     with errors():
+        from agentrag.evaluation.comparing.wording import markdown_of, text_of
         from agentrag.evaluation.evaluation import compare as compared  # lazy: --help needs none of it
-        from agentrag.evaluation.wording import markdown_of, text_of
 
         if len(runs) < 2:
             raise fail("a comparison takes two runs or more", 2)

@@ -156,9 +156,9 @@ def _check(system: str | None, data: Path | None, again: str | None, said: list[
 
 def _print(found: Evaluation, before: Evaluation | None, *, as_json: bool) -> bool:
     """Show an evaluation; whether it has got worse than the one before."""
+    from agentrag.evaluation.comparing.regression import regressions
+    from agentrag.evaluation.comparing.wording import text_of
     from agentrag.evaluation.evaluation import compare  # lazy: as above
-    from agentrag.evaluation.regression import regressions
-    from agentrag.evaluation.wording import text_of
 
     if not as_json:
         show(found)

@@ -13,7 +13,8 @@ from typing import Any
 
 from agentrag.core.types import Usage
 from agentrag.evaluation.asking.ask import Outcome
-from agentrag.evaluation.comparison import Comparison, System, compare_systems
+from agentrag.evaluation.comparing.comparison import compare_systems
+from agentrag.evaluation.comparing.results import Comparison, System
 from agentrag.evaluation.data.dataset import DataSet
 from agentrag.evaluation.folder.folder import RunFolder
 from agentrag.evaluation.folder.trec import ranked_outcomes, read_rankings

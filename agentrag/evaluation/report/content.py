@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentrag.core.errors import DataSetError, unknown
-from agentrag.evaluation.comparison import Comparison, System, compare_systems
+from agentrag.evaluation.comparing.comparison import compare_systems
+from agentrag.evaluation.comparing.results import Comparison, System
 from agentrag.evaluation.evaluation import Evaluation, labelled
 from agentrag.evaluation.folder.folder import RunFolder
 from agentrag.evaluation.report.calibration import Calibration, calibrations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from agentrag.evaluation.comparing.wording import markdown_of
 from agentrag.evaluation.report.calibration import Calibration
 from agentrag.evaluation.report.content import Report, Run
 from agentrag.evaluation.report.scatter import Scatter
@@ -17,7 +18,6 @@ from agentrag.evaluation.report.tables import (
     table,
     tradeoff_table,
 )
-from agentrag.evaluation.wording import markdown_of
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&~#$])")
 

@@ -9,7 +9,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from agentrag.evaluation.comparison import Comparison
+from agentrag.evaluation.comparing.results import Comparison
+from agentrag.evaluation.comparing.wording import parts_of
 from agentrag.evaluation.report.charts import calibration_chart, intervals_chart, scatter_chart, tradeoff_chart
 from agentrag.evaluation.report.content import Report
 from agentrag.evaluation.report.scatter import Scatter
@@ -24,7 +25,6 @@ from agentrag.evaluation.report.tables import (
     table,
     tradeoff_table,
 )
-from agentrag.evaluation.wording import parts_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentrag.evaluation.comparison import System
+from agentrag.evaluation.comparing.results import System
 
 _PLACES = 6  # decimals in which two scores are the same
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agentrag.evaluation.comparison import Comparison, System, compare_systems
+from agentrag.evaluation.comparing.comparison import compare_systems
+from agentrag.evaluation.comparing.results import Comparison, System
 from agentrag.evaluation.evaluation import Evaluation
 from agentrag.evaluation.report.units import Unit, unit_of
 from agentrag.evaluation.scoring.metrics import METRICS, Metric, metric

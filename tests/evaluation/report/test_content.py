@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentrag.core.errors import DataSetError
-from agentrag.evaluation.comparison import compare_systems
+from agentrag.evaluation.comparing.comparison import compare_systems
 from agentrag.evaluation.evaluation import Evaluation
 from agentrag.evaluation.folder.folder import RunFolder
 from agentrag.evaluation.report.content import Report, report_on

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
+from agentrag.evaluation.comparing.wording import markdown_of
 from agentrag.evaluation.evaluation import Evaluation
 from agentrag.evaluation.report.content import report_on
 from agentrag.evaluation.report.markdown import escaped, markdown
 from agentrag.evaluation.report.page import page
 from agentrag.evaluation.report.tables import calibration_event
-from agentrag.evaluation.wording import markdown_of
 from tests.evaluation.report.samples import HOSTILE, made
 
 SIGNALS = {"answerable": "relevant"}

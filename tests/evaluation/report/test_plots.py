@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from markupsafe import Markup
 
-from agentrag.evaluation.comparison import System
+from agentrag.evaluation.comparing.results import System
 from agentrag.evaluation.report.calibration import calibrations
 from agentrag.evaluation.report.charts import calibration_chart, intervals_chart, scatter_chart, tradeoff_chart
 from agentrag.evaluation.report.pareto import Point, front, tradeoffs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agentrag.evaluation.comparison import Row
+from agentrag.evaluation.comparing.results import Row
 from agentrag.evaluation.evaluation import Evaluation, compare
 from agentrag.evaluation.scoring.metrics import metric
 from agentrag.evaluation.scoring.scores import ranked

@@ -5,7 +5,8 @@ from math import inf
 import pytest
 
 from agentrag.core.errors import DataSetError
-from agentrag.evaluation.comparison import Comparison, Direction, Move, System, compare_systems, moved
+from agentrag.evaluation.comparing.comparison import compare_systems, moved
+from agentrag.evaluation.comparing.results import Comparison, Direction, Move, System
 from agentrag.evaluation.statistics.intervals import Share
 from agentrag.evaluation.statistics.paired import paired
 

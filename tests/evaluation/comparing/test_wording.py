@@ -3,10 +3,11 @@ from math import inf
 
 import pytest
 
-from agentrag.evaluation.comparison import Comparison, Move, Moved, Pair, Row, System, Verdict, compare_systems
+from agentrag.evaluation.comparing.comparison import compare_systems
+from agentrag.evaluation.comparing.results import Comparison, Move, Moved, Pair, Row, System, Verdict
+from agentrag.evaluation.comparing.wording import markdown_of, sentence, text_of
 from agentrag.evaluation.statistics.intervals import Share
 from agentrag.evaluation.statistics.paired import Paired
-from agentrag.evaluation.wording import markdown_of, sentence, text_of
 
 NONE: Verdict = "no difference shown"
 RISE = Paired(183, 0.5, 0.546, 0.046, 0.016, 0.075, 0.001, 0.22, 0.042, 183)

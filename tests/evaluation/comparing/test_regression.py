@@ -5,9 +5,9 @@ import pytest
 
 from agentrag.core.types import Citation, Passage, Usage
 from agentrag.evaluation.asking.ask import Answered, Outcome
+from agentrag.evaluation.comparing.regression import Band, overlap, regressions
 from agentrag.evaluation.data.dataset import Gold, Query, Question
 from agentrag.evaluation.evaluation import Evaluation
-from agentrag.evaluation.regression import Band, overlap, regressions
 
 N = 40
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agentrag.evaluation.comparison import Comparison, Move, Pair, Row
+from agentrag.evaluation.comparing.results import Comparison, Move, Pair, Row
 from agentrag.evaluation.statistics.paired import LEVEL, Paired
 
 LONGEST = 80
