@@ -20,7 +20,8 @@ HEAD = """# Reference rows
 
 Written by `python -m benchmarks.reference`; the protocol is in [plan.md](plan.md). Plain rankings without a language model
 on all development sets: what every method has to beat, and what shows that the instrument measures what it says. Whole
-documents, rankings of 100, embedder `{embedder}`; {versions}.
+documents, rankings of 100, embedder `{embedder}`; {versions}. The vector index is
+approximate: where a collection is built anew, the third digit of dense and fused rows may differ by one.
 
 One row is one command: `agentrag eval bm25-plain|bm25|dense|rrf --whole --data DIR --metric ndcg@10`, with `-i depth=100` for
 `rrf` and `convex`, and for the last table `--half report`, and `-i weight=W` after `convex`.

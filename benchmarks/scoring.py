@@ -29,19 +29,29 @@ QUERIES, RESULTS, ROUNDS = 10_000, 100, 5
 QUESTIONS = 900
 THEIRS = {"ndcg_cut.10", "recall.5,10", "recip_rank", "map", "success.5"}
 """What pytrec_eval has to compute for our usual metrics."""
-LEAN = """\
+NAIVE = """\
 agentrag: 1
-name: lean
-about: Find the first passages and answer from the best one.
+name: naive
+about: Search, then answer from what was found.
 inputs: {question: str}
 outputs: [answer, passages]
 models: {writer: default}
 nodes:
-  search: {use: retrieve, collection: docs, k: 5, mode: lexical}
-  select: {use: evidence, tokens: 60}
-  standalone: {use: compose, text: "{question}", out: {text: standalone}}
-  write: {use: generate, prompt: answer/short, model: writer, max_tokens: 32}
-flow: [search, select, standalone, write]
+  search: {use: retrieve, collection: docs, k: 5}
+  write: {use: generate, prompt: answer/naive, model: writer, max_tokens: 32}
+flow: [search, write]
+"""
+PROMPT = """\
+---
+about: Answer from passages.
+source: own
+version: 1
+inputs: {passages: data, question: data}
+---
+## user
+{passages}
+
+Question: {question}
 """
 
 
@@ -117,14 +127,16 @@ async def _evaluated(
 
 
 async def replays(data: Path, limit: int = QUESTIONS) -> dict[str, tuple[float, float]]:
-    """Both figures of a lean graph and of the shipped `ask`, over the recorded answers of a stub."""
+    """Both figures of a search and an answer and of the shipped `ask`, over the recorded answers of a stub."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "lean.yaml").write_text(LEAN, encoding="utf-8")
+        (Path(folder) / "naive.yaml").write_text(NAIVE, encoding="utf-8")
+        (Path(folder) / "prompts" / "answer").mkdir(parents=True)
+        (Path(folder) / "prompts" / "answer" / "naive.md").write_text(PROMPT, encoding="utf-8")
         own = load_settings()
         async with StubChatServer(lambda body: Reply("yes" if body.get("logprobs") else "In 1912.")) as server:
             binding = {"provider": "openai-compatible", "url": server.url, "model": "stub"}
             settings = Settings(home=own.home, cache=own.cache, models={"default": binding})
-            systems = {"lean": str(Path(folder) / "lean.yaml"), "ask": "ask"}
+            systems = {"naive": str(Path(folder) / "naive.yaml"), "ask": "ask"}
             return {name: await replaying(system, data, settings, Path(folder), limit) for name, system in systems.items()}
 
 
