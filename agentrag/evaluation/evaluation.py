@@ -18,9 +18,9 @@ from agentrag.evaluation.comparing.results import Comparison, System
 from agentrag.evaluation.data.dataset import DataSet
 from agentrag.evaluation.folder.folder import RunFolder
 from agentrag.evaluation.folder.trec import ranked_outcomes, read_rankings
-from agentrag.evaluation.scoring.metrics import DEFAULT, metric
+from agentrag.evaluation.scoring.metrics import DEFAULT, Scores, metric
 from agentrag.evaluation.scoring.ranking import parse
-from agentrag.evaluation.scoring.scores import Scores, Summary, score, summarised
+from agentrag.evaluation.scoring.scores import Summary, score, summarise
 from agentrag.evaluation.statistics.intervals import Interval
 
 _GIVEN = re.compile(r"\d{8}-\d{6}-")
@@ -50,12 +50,17 @@ class Evaluation:
     @cached_property
     def scores(self) -> Scores:
         """What each question adds to each metric that applies."""
-        return score(self.outcomes, tuple(self.about.get("setup", {}).get("metrics", DEFAULT)))
+        return score(self.outcomes, self.ranking_metrics)
+
+    @property
+    def ranking_metrics(self) -> tuple[str, ...]:
+        """Metrics of rankings that it is scored with; see `scored_by`."""
+        return tuple(self.about.get("setup", {}).get("metrics", DEFAULT))
 
     @cached_property
     def summary(self) -> Summary:
         """Means with their 95 % intervals, failures and costs."""
-        return summarised(self.outcomes, self.scores)
+        return summarise(self.outcomes, self.scores)
 
     @property
     def metrics(self) -> Mapping[str, Interval]:
@@ -84,7 +89,7 @@ class Evaluation:
         return sum(gold.answerable and not any(score > 0 for score in gold.relevant.values()) for gold in golds)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A flat row per question, for `pandas.DataFrame`: query, text, answer, error, seconds, a column per metric.
+        """A flat row per question, for `pandas.DataFrame`: query, text, answer, error, a column per metric.
 
         A metric that does not apply to a question is None.
         """

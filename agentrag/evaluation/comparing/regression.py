@@ -40,9 +40,13 @@ class Regression:
     why: str
 
 
-def regressions(baseline: Evaluation, now: Evaluation, band: Band = Band()) -> list[Regression]:  # frozen
-    """All that left its band, in the order: metrics, costs, retrieved documents.
+USUAL = Band()
 
+
+def regressions(baseline: Evaluation, now: Evaluation, band: Band = USUAL) -> list[Regression]:
+    """All that left its band, in the order: failures, metrics that are gone, metrics, costs, retrieved documents.
+
+    Rankings are judged in the baseline's metrics, whichever this run was scored with.
     A metric leaves its band where it is worse by the permutation test, Holm over all metrics, and by more than the band lets
     pass; a cost where the whole 95 % interval of its difference lies above 0, and it rose by more than the band lets pass.
     A quality that the baseline has and this run lacks altogether is one too, and so are questions that failed now, by the
@@ -51,6 +55,7 @@ def regressions(baseline: Evaluation, now: Evaluation, band: Band = Band()) -> l
     Raises:
         DataSetError: The two have no common question, or judge one differently.
     """
+    now = now.scored_by(baseline.ranking_metrics)
     (pair,) = compare(baseline, now).pairs
     found = [Regression("failed", why)] if (why := _failing(baseline, now)) else []
     found += [Regression(name, "the baseline has it, this run does not") for name in _lost(baseline, now)]

@@ -114,3 +114,10 @@ def test_a_quality_that_is_gone_altogether_is_a_regression() -> None:
 def test_a_handful_of_questions_is_no_ground_for_a_regression(n: int) -> None:
     before, after = run("before", RIGHT).outcomes[:n], run("after", [found[::-1] for found in RIGHT], (900,) * N).outcomes[:n]
     assert regressions(Evaluation("before", {}, before), Evaluation("after", {}, after)) == []
+
+
+def test_a_baseline_that_was_scored_with_other_metrics_is_no_reason_to_alarm() -> None:
+    before = run("before", RIGHT).scored_by(["ndcg@3", "success@1"])
+    assert regressions(before, run("after", RIGHT)) == []
+    lost = regressions(before, run("after", [found[::-1] for found in RIGHT]))
+    assert [each.what for each in lost] == ["ndcg@3", "success@1"]
