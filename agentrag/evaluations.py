@@ -142,10 +142,11 @@ async def _evaluated(setup: Setup, given: str | Graph, settings: Settings, folde
                 folder.add(outcome)
                 watch.answered(outcome)
 
-            ask = system.asking(journal, folder.about()["run"])
+            kept = folder.about()
+            ask = system.asking(journal, kept["run"])
             asked = await ask_all(ask, left, setup.concurrency, answered, hopeful=bool(done))
             done |= {outcome.query.id: outcome for outcome in asked}
-            found = Evaluation(folder.run, folder.about(), tuple(done[query.id] for query in queries), folder.path)
+            found = Evaluation(folder.run, kept, tuple(done[query.id] for query in queries), folder.path)
             folder.finish(found.outcomes, found.scores, found.as_json())
     return load_evaluation(folder.path)
 

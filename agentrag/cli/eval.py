@@ -20,22 +20,6 @@ if TYPE_CHECKING:
     from agentrag.evaluation.asking.ask import Outcome
     from agentrag.evaluations import Evaluation, Watch
 
-_UNSAID: dict[str, Any] = {
-    "split": None,
-    "half": "all",
-    "limit": None,
-    "unanswerable": 0,
-    "whole": False,
-    "where": {},
-    "recorded": None,
-    "inputs": {},
-    "fields": {},
-    "models": {},
-    "cassette": None,
-    "concurrency": 1,
-    "metrics": None,
-}
-"""What options hold that nobody gave."""
 REGRESSED = 3
 """Exit code where a regression was to be an error."""
 _SILENCE = 30.0
@@ -122,9 +106,7 @@ def evaluate(
     options |= {"metrics": tuple(metrics)} if metrics else {}
     if fail_on and not baseline:
         raise fail("--fail-on needs a --baseline", 2)
-    _check(
-        system, data, again, [name for name, value in options.items() if value != _UNSAID[name]] + (["output"] if out else [])
-    )
+    _check(system, data, again, {**options, "output": out})
 
     async def main() -> None:
         from agentrag.core.settings import load_settings  # lazy: --help needs none of it
@@ -146,11 +128,16 @@ def evaluate(
     run_async(main)
 
 
-def _check(system: str | None, data: Path | None, again: str | None, said: list[str]) -> None:
-    if again and (system or data or said):
-        beside = "no GRAPH and no --data" if system or data else f"no --{said[0]}"
-        raise fail(f"--resume takes all it needs from the run: {beside} beside it", 2)
-    if not again and not (system and data):
+def _check(system: str | None, data: Path | None, again: str | None, options: dict[str, Any]) -> None:
+    if again:
+        from agentrag.evaluation.setup import Setup  # lazy: --help needs none of it
+
+        unsaid = {**vars(Setup("", "")), "output": None}
+        said = [name for name, value in options.items() if value != unsaid[name]]
+        beside = "no GRAPH and no --data" if system or data else f"no --{said[0]}" if said else ""
+        if beside:
+            raise fail(f"--resume takes all it needs from the run: {beside} beside it", 2)
+    elif not (system and data):
         raise fail("say what to evaluate, and on what: agentrag eval GRAPH --data DIR", 2)
 
 

@@ -53,9 +53,6 @@ class Setup:
     metrics: tuple[str, ...] = DEFAULT
 
     def __post_init__(self) -> None:
-        for path in ("data", "cassette"):
-            if isinstance(getattr(self, path), Path):
-                object.__setattr__(self, path, str(getattr(self, path)))
         if self.cassette:
             object.__setattr__(self, "cassette", str(Path(self.cassette).resolve()))
         object.__setattr__(self, "metrics", tuple(self.metrics))

@@ -8,7 +8,7 @@ run.trec       the ranking in TREC's form: query, Q0, document, rank, score, run
 scores.csv     metrics by question; metrics.json their means and intervals
 calls.sqlite   the journal of the calls, where no cassette was named; `agentrag runs --journal` reads it
 
-The last three of the list and scores.csv follow from the others: nothing has to be asked again to make them anew.
+run.trec, scores.csv and metrics.json follow from the files above them: nothing has to be asked again to make them anew.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from agentrag.evaluation.data.judgements import judgements
 from agentrag.evaluation.data.lines import parsed, rows
 from agentrag.evaluation.folder.lines import outcome_line, query_line, read_outcome, read_query
 from agentrag.evaluation.folder.trec import as_field
-from agentrag.evaluation.scoring.scores import Scores, ranked
+from agentrag.evaluation.scoring.metrics import Scores
+from agentrag.evaluation.scoring.scores import ranked
 
 FORMAT = 1
 ABOUT, GRAPH, QUERIES, QRELS = "run.json", "graph.yaml", "queries.jsonl", "qrels.tsv"
@@ -55,7 +56,7 @@ class RunFolder:
         """Write what is known before the first question is asked.
 
         Raises:
-            StoreError: The folder is there already, or cannot be written.
+            StoreError: It cannot be written.
         """
         with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -71,9 +72,7 @@ class RunFolder:
         path = self.path / ANSWERS
         if path.is_file():
             with self._written():
-                new = path.with_name(f"{path.name}.new")
-                new.write_bytes(_whole(path))
-                new.replace(path)
+                _write(path, _whole(path).decode().split("\n")[:-1])
 
     def add(self, outcome: Outcome) -> None:
         """Keep what became of a question, at once."""

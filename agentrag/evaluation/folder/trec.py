@@ -45,7 +45,7 @@ def ranked_outcomes(rankings: Mapping[str, Sequence[str]], data: DataSet, path: 
     queries, documents = list(data.queries()), {document["id"] for document in data.documents()}
     known = {query.id for query in queries}
     rankings = {_meant(query, known): found for query, found in rankings.items()}
-    if strangers := sorted(rankings.keys() - {query.id for query in queries}):
+    if strangers := sorted(rankings.keys() - known):
         raise DataSetError(f"{path}: ranks documents for query '{strangers[0]}', which the data set does not have.")
     rankings = {query: [_meant(document, documents) for document in found] for query, found in rankings.items()}
     for query, found in rankings.items():
@@ -55,7 +55,7 @@ def ranked_outcomes(rankings: Mapping[str, Sequence[str]], data: DataSet, path: 
 
 
 def as_field(text: str) -> str:
-    """A name as one field of a line: white space in it, and all of an empty one, is percent-encoded.
+    """A name as one field of a line: white space in it is percent-encoded, and an empty one is `%`.
 
     >>> as_field("Get Latest  Anime"), as_field("100%")
     ('Get%20Latest%20%20Anime', '100%')
