@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from agentrag.core.types import Passage, Usage
 from agentrag.evaluation.asking.ask import Answered
 from agentrag.evaluation.data.dataset import Query
-from agentrag.evaluation.scoring.answers import contains, exact, f1
-from agentrag.evaluation.scoring.scores import plain
+from agentrag.evaluation.scoring.answers import contains, exact, f1, plain
 from agentrag.evaluation.statistics.intervals import Interval, interval, share
 from agentrag.retrieval.sentences import sentences
 

@@ -10,12 +10,10 @@ from agentrag.core.errors import DataSetError
 from agentrag.core.types import Usage
 from agentrag.evaluation.asking.ask import Outcome
 from agentrag.evaluation.scoring.abstention import abstention_scores
-from agentrag.evaluation.scoring.answers import MEASURES, labels
-from agentrag.evaluation.scoring.answers import plain as plain
+from agentrag.evaluation.scoring.answers import MEASURES, labels, plain
 from agentrag.evaluation.scoring.citations import citation_scores
 from agentrag.evaluation.scoring.costs import cost_scores
-from agentrag.evaluation.scoring.metrics import DEFAULT, in_order
-from agentrag.evaluation.scoring.metrics import Scores as Scores
+from agentrag.evaluation.scoring.metrics import DEFAULT, Scores, in_order
 from agentrag.evaluation.scoring.ranking import documents, rank_scores
 from agentrag.evaluation.statistics.intervals import SEED, Interval, Share, intervals
 
@@ -65,13 +63,8 @@ def score(outcomes: Sequence[Outcome], ranking: Sequence[str] = DEFAULT) -> Scor
     return scores
 
 
-def summarise(outcomes: Sequence[Outcome], seed: int = SEED, ranking: Sequence[str] = DEFAULT) -> Summary:
-    """Metrics, failures and costs of an evaluation; `seed` is that of the resampling, the rest as for `score`."""
-    return summarised(outcomes, score(outcomes, ranking), seed)
-
-
-def summarised(outcomes: Sequence[Outcome], scores: Scores, seed: int = SEED) -> Summary:
-    """The summary of outcomes whose scores are there already."""
+def summarise(outcomes: Sequence[Outcome], scores: Scores, seed: int = SEED) -> Summary:
+    """Metrics, failures and costs of an evaluation, given its `score`; `seed` is that of the resampling."""
     found = intervals([list(shares.values()) for shares in scores.values()], seed)
     return Summary(
         metrics=dict(zip(scores, found, strict=True)),

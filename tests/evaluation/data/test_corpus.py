@@ -14,7 +14,7 @@ from agentrag.evaluation.asking.ask import ask_all
 from agentrag.evaluation.asking.retrievers import retriever
 from agentrag.evaluation.data.corpus import corpus_collection
 from agentrag.evaluation.data.dataset import DataSet
-from agentrag.evaluation.scoring.scores import Summary, summarise
+from agentrag.evaluation.scoring.scores import Summary, score, summarise
 from agentrag.ingest.chunk import Limit
 from agentrag.ingest.pipeline import Options, Progress
 from agentrag.journal.memory import MemoryJournal
@@ -40,7 +40,8 @@ async def evaluated(folder: Path, settings: Settings, mode: str) -> Summary:
     name, _ = await named(folder, settings)
     with closing(Collections(settings, WordEmbedder()).open(name)) as searcher:
         deps = Deps({}, {"docs": searcher}, Prompts(), MemoryJournal())
-        return summarise(await ask_all(retriever(mode, deps), list(DataSet(folder).queries())))
+        outcomes = await ask_all(retriever(mode, deps), list(DataSet(folder).queries()))
+        return summarise(outcomes, score(outcomes))
 
 
 async def test_a_corpus_becomes_a_collection_once(rivers: Path, settings: Settings) -> None:

@@ -8,8 +8,8 @@ import pytest
 from agentrag.core.errors import DataSetError
 from agentrag.core.types import Usage
 from agentrag.evaluation.asking.ask import Answered, Outcome
-from agentrag.evaluation.scoring.metrics import DEFAULT, in_order
-from agentrag.evaluation.scoring.scores import Scores, score, summarise, summarised
+from agentrag.evaluation.scoring.metrics import DEFAULT, Scores, in_order
+from agentrag.evaluation.scoring.scores import score, summarise
 from agentrag.evaluation.statistics.intervals import Share, share
 from tests.evaluation.scoring.samples import REFUSED, cited, failed, found, query, unanswerable
 
@@ -94,7 +94,7 @@ def test_questions_with_labels_for_answers_alone_have_the_accuracy_of_the_label(
 
 def test_a_failed_question_counts_as_nothing_for_answers_and_rankings_and_is_listed() -> None:
     outcomes = [Outcome(query("q1"), Answered("gold", found("d1"))), failed(query("q2"))]
-    summary = summarise(outcomes)
+    summary = summarise(outcomes, score(outcomes))
     assert summary.n == 2
     assert summary.failed == {"q2": "it broke"}
     means = {name: value.mean for name, value in summary.metrics.items()}
@@ -134,10 +134,9 @@ def test_a_metric_of_several_things_a_question_is_a_share_of_all_of_them() -> No
         Outcome(query("q1"), Answered("gold", found("d1"), citations=cited("corpus#d1", "corpus#d1", "corpus#d1"))),
         Outcome(query("q2"), Answered("gold", found("d2"), citations=cited("corpus#d2"))),
     ]
-    summary = summarise(outcomes, seed=1)
+    summary = summarise(outcomes, score(outcomes), seed=1)
     assert summary.metrics["citation_precision"] == share([3, 0], [3, 1], seed=1)
     assert summary.metrics["citation_precision"].mean == 0.75
-    assert summary == summarised(outcomes, score(outcomes), seed=1)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -147,13 +146,14 @@ def test_a_number_that_is_not_finite_is_told_with_its_metric_and_question(number
         Outcome(query("q2"), Answered("gold", usage={"write": Usage(usd=number)})),
     ]
     with pytest.raises(DataSetError, match=f"usd of question 'q2' is not a finite number: {number}"):
-        summarise(outcomes)
+        score(outcomes)
 
 
 def test_usage_adds_up_node_by_node() -> None:
     first = Answered("gold", usage={"write": Usage(calls=1, prompt_tokens=5), "search": Usage(calls=1)})
     second = Answered("gold", usage={"write": Usage(calls=2, prompt_tokens=7)})
-    summary = summarise([Outcome(query("q1"), first), Outcome(query("q2"), second)])
+    outcomes = [Outcome(query("q1"), first), Outcome(query("q2"), second)]
+    summary = summarise(outcomes, score(outcomes))
     assert summary.usage == {"write": Usage(calls=3, prompt_tokens=12), "search": Usage(calls=1)}
     assert summary.metrics["calls"].mean == 2.0
 
@@ -170,4 +170,4 @@ def test_a_number_in_brackets_that_names_no_passage_is_a_word_of_the_answer() ->
 
 def test_no_outcomes_have_no_scores() -> None:
     assert score([]) == {}
-    assert summarise([]).metrics == {}
+    assert summarise([], score([])).metrics == {}
