@@ -40,6 +40,8 @@ class Regression:
     why: str
 
 
+_OF_REFUSALS = "abstention_precision"
+"""It has no value where nothing is refused, which may be for the better; abstention_recall tells where it is not."""
 USUAL = Band()
 
 
@@ -83,7 +85,8 @@ def _shares(baseline: Evaluation, found: dict[str, set[str]], depth: int) -> Ite
 
 
 def _lost(baseline: Evaluation, now: Evaluation) -> list[str]:
-    return [name for name in baseline.scores if metric(name).kind != "cost" and name not in now.scores]
+    gone = [name for name in baseline.scores if name not in now.scores and metric(name).kind != "cost"]
+    return [name for name in gone if name != _OF_REFUSALS]
 
 
 def _failing(baseline: Evaluation, now: Evaluation) -> str:

@@ -121,3 +121,17 @@ def test_a_baseline_that_was_scored_with_other_metrics_is_no_reason_to_alarm() -
     assert regressions(before, run("after", RIGHT)) == []
     lost = regressions(before, run("after", [found[::-1] for found in RIGHT]))
     assert [each.what for each in lost] == ["ndcg@3", "success@1"]
+
+
+def test_to_refuse_nothing_any_more_is_no_regression_by_itself() -> None:
+    def refusing(name: str, refused: bool) -> Evaluation:
+        asked = Outcome(Query(Question("u", "unknown?"), Gold(answerable=False)), Answered("so", abstained=False))
+        first, *others = run(name, RIGHT).outcomes
+        answers = [replace(o, answered=o.answered and replace(o.answered, answer="so")) for o in others]
+        wrongly = replace(first, answered=first.answered and replace(first.answered, answer="no", abstained=refused))
+        return Evaluation(name, {}, (wrongly, *answers, asked))
+
+    before, after = refusing("before", refused=True), refusing("after", refused=False)
+    assert "abstention_precision" in before.scores
+    assert "abstention_precision" not in after.scores
+    assert regressions(before, after) == []
